@@ -1,0 +1,90 @@
+"""The whole configuration file: upstreams, routes, policies, server and store."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from unabridged.policies.policy import Frozen, Policy
+
+
+class Upstream(Frozen):
+    """An OpenAI-compatible server that requests are sent to."""
+
+    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    """Base URL, such as https://api.openai.com/v1; what a client puts behind /v1 is put here."""
+    api_key_env: str | None = None
+    """Environment variable with the operator's credential; null: the caller's own
+    Authorization is forwarded."""
+    connect_seconds: float = Field(default=5.0, gt=0)
+    first_byte_seconds: float = Field(default=600.0, gt=0)
+    idle_seconds: float = Field(default=600.0, gt=0)
+    """Longest silence between two pieces of an answer."""
+    tokenizer: str | None = None
+    """Tokenizer to count with where the model's name does not tell it: o200k_base,
+    cl100k_base or path:FILE of a tokenizer.json."""
+
+
+class Match(Frozen):
+    """What a request must look like; what is left out fits everything. Globs as in a shell."""
+
+    path: str | None = None
+    model: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    team: str | None = None
+    key: str | None = None
+    """Name (never the secret) of the key that the caller presented."""
+
+
+class Route(Frozen):
+    """The first route that fits a request decides its policy and upstream."""
+
+    name: str = ""
+    match: Match = Match()
+    policy: str = "auto"
+    upstream: str = "default"
+
+
+class Server(Frozen):
+    """The proxy itself."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8790, ge=0, le=65535)
+    max_body_bytes: int = Field(default=32 * 2**20, ge=1024)
+    workers: int = Field(default=2, ge=1)
+    """Threads that compress."""
+    queue: int = Field(default=64, ge=1)
+    """Requests that may wait for a thread; past it the original is sent."""
+    keys_file: str | None = None
+    """File of the keys that callers must present; null: open, and on loopback only."""
+    grace_seconds: float = Field(default=30.0, ge=0)
+    """How long running answers may take to finish at shutdown."""
+
+
+class Store(Frozen):
+    """Where compressed contexts are kept."""
+
+    url: str | None = None
+    """redis://...; null: REDIS_URL, or else the embedded server."""
+    timeout_ms: int = Field(default=75, ge=1)
+    """Longest wait for one answer of the store; past it the request goes on without."""
+
+
+class Config(Frozen):
+    """Everything that a configuration file says, checked."""
+
+    upstreams: dict[str, Upstream]
+    routes: tuple[Route, ...] = (Route(),)
+    policies: dict[str, Policy]
+    server: Server = Server()
+    store: Store = Store()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Config:
+        for route in self.routes:
+            if route.policy not in self.policies:
+                known = ", ".join(sorted(self.policies))
+                raise ValueError(f"unknown policy {route.policy!r} in routes; known: {known}")
+            if route.upstream not in self.upstreams:
+                known = ", ".join(sorted(self.upstreams))
+                raise ValueError(f"unknown upstream {route.upstream!r} in routes; known: {known}")
+        return self
