@@ -1,0 +1,3 @@
+"""unabridged: prompts leave abridged; answers come back unabridged."""
+
+__version__ = "0.1.0"
