@@ -1,0 +1,66 @@
+# make demo, make test and make serve set everything up by themselves on a machine
+# that has Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TORCH  := 2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup models demo serve test fast check lint types docker-lint lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## make the virtual environment in .venv with the pinned dependencies
+
+# torch stands outside the lock because each platform has a build of its own (CPU, CUDA, MPS);
+# pip takes the one this machine offers, at exactly this version.
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up .venv (a minute or two, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check torch==$(TORCH)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+models: $(READY)  ## fetch the default model weights (once, about 90 MB)
+	@$(BIN)/unabridged models pull --quiet
+
+demo: models  ## compress, ask, restore: the whole exchange on this machine
+	@$(BIN)/unabridged demo
+
+serve: models  ## the proxy on http://127.0.0.1:8790/v1
+	@$(BIN)/unabridged serve
+
+test: models  ## all tests, slow ones and those on the default weights included
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+fast: $(READY)  ## the tests that take seconds
+	@$(BIN)/python -m pytest -m "not slow and not weights"
+
+check: lint types docker-lint  ## every check that is not a test
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+docker-lint: $(READY)
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+
+lock:  ## choose versions anew and write requirements.lock
+	@echo "torch==$(TORCH)" > .torch-constraint
+	@$(BIN)/pip-compile -q -c .torch-constraint --extra dev --generate-hashes --allow-unsafe \
+		--unsafe-package torch --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-header --no-annotate --strip-extras \
+		-o requirements.lock pyproject.toml
+	@rm .torch-constraint
+
+clean:  ## remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
