@@ -54,13 +54,12 @@ docker-lint: $(READY)
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
-lock:  ## choose versions anew and write requirements.lock
-	@echo "torch==$(TORCH)" > .torch-constraint
-	@$(BIN)/pip-compile -q -c .torch-constraint --extra dev --generate-hashes --allow-unsafe \
-		--unsafe-package torch --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --no-header --no-annotate --strip-extras \
-		-o requirements.lock pyproject.toml
-	@rm .torch-constraint
+lock: $(READY)  ## choose versions anew and write requirements.lock
+	@echo "torch==$(TORCH)" > .torch
+	@$(BIN)/pip-compile -q -c .torch --extra dev --generate-hashes --allow-unsafe \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--no-header --no-annotate --strip-extras -o requirements.lock pyproject.toml
+	@awk '/^[^ ]/ {skip = /^torch==/} !skip' requirements.lock > .torch && mv .torch requirements.lock
 
 clean:  ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
