@@ -10,7 +10,9 @@ from unabridged.policies.policy import Frozen, Policy
 class Upstream(Frozen):
     """An OpenAI-compatible server that requests are sent to."""
 
-    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    url: str = Field(
+        pattern=r"^https?://[^/?#]+(/[^?#]*)?$", examples=["https://api.openai.com/v1"]
+    )
     """Base URL, such as https://api.openai.com/v1; what a client puts behind /v1 is put here."""
     api_key_env: str | None = None
     """Environment variable with the operator's credential; null: the caller's own
@@ -63,7 +65,9 @@ class Server(Frozen):
 class Store(Frozen):
     """Where compressed contexts are kept."""
 
-    url: str | None = None
+    url: str | None = Field(
+        default=None, pattern=r"^(rediss?|unix)://.", examples=["redis://localhost:6379/0"]
+    )
     """redis://...; null: REDIS_URL, or else the embedded server."""
     timeout_ms: int = Field(default=75, ge=1)
     """Longest wait for one answer of the store; past it the request goes on without."""
@@ -72,9 +76,10 @@ class Store(Frozen):
 class Config(Frozen):
     """Everything that a configuration file says, checked."""
 
-    upstreams: dict[str, Upstream]
+    upstreams: dict[str, Upstream] = Field(min_length=1)
     routes: tuple[Route, ...] = (Route(),)
-    policies: dict[str, Policy]
+    policies: dict[str, Policy] = Field(default_factory=dict)
+    """The file's own; those of the shipped file are there too, unless one has the same name."""
     server: Server = Server()
     store: Store = Store()
 

@@ -1,0 +1,35 @@
+"""Errors name place, value, limit and what was probably meant."""
+
+from __future__ import annotations
+
+from unabridged.policies.problem import ConfigError, Problem, dotted, meant, shown
+
+
+def test_a_problem_reads_as_file_line_key_message() -> None:
+    problem = Problem(file="u.yaml", line=14, place=("policies", "fast", "rate"), message="no")
+    assert str(problem) == "u.yaml:14: policies.fast.rate: no"
+
+
+def test_the_problems_of_a_file_stand_in_the_order_of_its_lines() -> None:
+    late = Problem(file="u.yaml", line=9, place=(), message="late")
+    early = Problem(file="u.yaml", line=2, place=(), message="early")
+    assert str(ConfigError([late, early])) == "u.yaml:2: early\nu.yaml:9: late"
+
+
+def test_list_positions_are_written_in_brackets() -> None:
+    assert dotted(("routes", 0, "match", "model")) == "routes[0].match.model"
+    assert dotted(()) == ""
+
+
+def test_the_password_of_a_url_is_never_shown() -> None:
+    assert "hunter2" not in shown("redis://me:hunter2@cache:6379")
+
+
+def test_a_long_value_is_shortened() -> None:
+    assert len(shown("x" * 1000)) == 60
+
+
+def test_a_slip_names_the_nearest_word_and_anything_else_the_whole_list() -> None:
+    assert meant("compresser", ["compressor", "rate"]) == "did you mean 'compressor'?"
+    assert meant("zzz", ["compressor", "rate"]) == "known: compressor, rate"
+    assert meant("zzz", []) == "known: none"

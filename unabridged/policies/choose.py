@@ -1,0 +1,92 @@
+"""Which route a request takes, and so which policy and which upstream."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unabridged.policies.config import Config, Match, Upstream
+from unabridged.policies.policy import Policy
+
+PASS_THROUGH = Policy(compressor="off")
+"""What happens to a request that no route fits, or whose caller said off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a route may ask about a request."""
+
+    path: str
+    """As the client wrote it, such as /v1/chat/completions; without the query."""
+    model: str = ""
+    """The body's `model`; empty if there is none."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in any case."""
+    team: str | None = None
+    key: str | None = None
+    """Name (never the secret) of the key that the caller presented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What will happen to a request."""
+
+    route: str
+    """Name of the route, or its number from 1; empty if none fits."""
+    policy_name: str
+    policy: Policy
+    upstream_name: str
+    upstream: Upstream
+    why: str
+    """In words a person can read, such as: route 2 'rag': model matches 'gpt-4o*'."""
+    question: str | None = None
+    """What the caller named as the question; None: the split looks for it."""
+
+
+def choose(config: Config, facts: Facts) -> Choice:
+    """The first route that fits. If none does, the request passes through unchanged to the
+    upstream named `default`, or else to the first one of the file."""
+    for number, route in enumerate(config.routes, 1):
+        reasons = _fits(route.match, facts)
+        if reasons is None:
+            continue
+        name = f"route {number} {route.name!r}" if route.name else f"route {number}"
+        return Choice(
+            route=route.name or str(number),
+            policy_name=route.policy,
+            policy=config.policies[route.policy],
+            upstream_name=route.upstream,
+            upstream=config.upstreams[route.upstream],
+            why=f"{name}: " + (", ".join(reasons) or "fits every request"),
+        )
+    upstream = "default" if "default" in config.upstreams else next(iter(config.upstreams))
+    return Choice(
+        route="",
+        policy_name="off",
+        policy=PASS_THROUGH,
+        upstream_name=upstream,
+        upstream=config.upstreams[upstream],
+        why=f"no route fits, so it passes through unchanged to upstream {upstream!r}",
+    )
+
+
+def _fits(match: Match, facts: Facts) -> list[str] | None:
+    """Why a route fits; None if it does not. Globs know upper from lower case; the names of
+    headers do not (RFC 9110 section 5.1)."""
+    headers = {name.lower(): value for name, value in facts.headers.items()}
+    wanted = [
+        ("path", match.path, facts.path),
+        ("model", match.model, facts.model),
+        *((f"header {n}", glob, headers.get(n.lower())) for n, glob in match.headers.items()),
+        ("team", match.team, facts.team),
+        ("key", match.key, facts.key),
+    ]
+    reasons = []
+    for what, glob, value in wanted:
+        if glob is None:
+            continue
+        if value is None or not fnmatch.fnmatchcase(value, glob):
+            return None
+        reasons.append(f"{what} matches {glob!r}")
+    return reasons

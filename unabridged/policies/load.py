@@ -1,0 +1,124 @@
+"""Read and check a configuration file: every error at once, each with its line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from unabridged.policies.config import Config, Route
+from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
+from unabridged.policies.source import Source, read
+
+PLANNED = ("longllmlingua", "llmlingua2")
+"""Compressors that the documentation speaks of and that are still to be built."""
+
+
+def load(path: Path | None, *, compressors: Collection[str]) -> Config:
+    """The configuration of a file; None: the one that ships with the package.
+
+    `compressors` are the names that are built (this part may not ask the compression for
+    them). The policies of the shipped file can be used by name in every other file; a policy
+    of the same name takes their place. Nothing else is inherited.
+
+    Raises ConfigError, which lists every problem, each with file, line and key.
+    """
+    if path is None:
+        return parse(default_text(), "default.yaml", compressors=compressors)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        problem = Problem(file=str(path), line=1, place=(), message=f"cannot be read: {said}")
+        raise ConfigError([problem]) from error
+    return parse(text, str(path), compressors=compressors)
+
+
+def parse(text: str, name: str, *, compressors: Collection[str]) -> Config:
+    """The configuration in a YAML (or JSON) text; `name` stands for it in errors. See `load`."""
+    source = read(text, name)
+    data = {} if source.data is None else source.data
+    if not isinstance(data, dict):
+        problem = Problem(file=name, line=1, place=(), message="must be a mapping of keys")
+        raise ConfigError([*source.problems, problem])
+    if source.data is None and source.problems:
+        raise ConfigError(source.problems)
+    whole = _with_shipped_policies(data)
+    problems = list(source.problems)
+    for place, message in (*_dangling(whole), *_not_built(data, compressors)):
+        problems.append(_problem(source, place, message))
+    try:
+        # By way of JSON, because strict checking of Python data would refuse lists for tuples.
+        config = Config.model_validate_json(json.dumps(whole, default=str), strict=True)
+    except ValidationError as error:
+        rules = schema()
+        for details in error.errors():
+            if details["loc"]:  # the whole file's own check is _dangling, said with its lines
+                place, message = phrase(details, rules)
+                problems.append(_problem(source, place, message, details["loc"]))
+        raise ConfigError(problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def default_text() -> str:
+    """The shipped configuration file, which is also the reference of every key."""
+    return (resources.files("unabridged.policies") / "default.yaml").read_text(encoding="utf-8")
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the configuration file, for editors and for `check`."""
+    rules = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **rules}
+
+
+def _with_shipped_policies(data: Mapping[str, Any]) -> dict[str, Any]:
+    own = data.get("policies")
+    if own is not None and not isinstance(own, dict):
+        return dict(data)
+    shipped = read(default_text(), "default.yaml").data["policies"]
+    return {**data, "policies": {**shipped, **(own or {})}}
+
+
+def _problem(source: Source, place: Place, message: str, at: Place | None = None) -> Problem:
+    line = source.line(tuple(at if at is not None else place))
+    return Problem(file=source.name, line=line, place=place, message=message)
+
+
+def _dangling(data: Mapping[str, Any]) -> list[tuple[Place, str]]:
+    """Routes that name a policy or an upstream that is not there."""
+    routes = data.get("routes", [{}])
+    found: list[tuple[Place, str]] = []
+    for index, route in enumerate(routes if isinstance(routes, list) else ()):
+        for key, table in (("policy", "policies"), ("upstream", "upstreams")):
+            known = data.get(table)
+            if not isinstance(known, dict) or not isinstance(route, dict):
+                continue
+            name = route.get(key, Route.model_fields[key].default)
+            if isinstance(name, str) and name not in known:
+                said = f"unknown {key} {name!r}; {meant(name, sorted(known))}"
+                if key not in route:
+                    said += f" (used where a route names no {key})"
+                found.append((("routes", index, key), said))
+    return found
+
+
+def _not_built(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:
+    """Policies of the file whose compressor does not exist, or not yet."""
+    policies = data.get("policies")
+    found: list[tuple[Place, str]] = []
+    for name, policy in policies.items() if isinstance(policies, dict) else ():
+        wanted = policy.get("compressor") if isinstance(policy, dict) else None
+        if not isinstance(wanted, str) or wanted in compressors:
+            continue
+        if wanted in PLANNED:
+            said = f"{wanted!r} is not built yet; built: " + ", ".join(compressors)
+        else:
+            said = f"unknown compressor {wanted!r}; " + meant(wanted, compressors)
+        found.append((("policies", name, "compressor"), said))
+    return found
