@@ -18,7 +18,9 @@ class Upstream(Frozen):
     """Environment variable with the operator's credential; null: the caller's own
     Authorization is forwarded."""
     connect_seconds: float = Field(default=5.0, gt=0)
+    """Longest wait for a connection."""
     first_byte_seconds: float = Field(default=600.0, gt=0)
+    """Longest wait for the first byte of an answer."""
     idle_seconds: float = Field(default=600.0, gt=0)
     """Longest silence between two pieces of an answer."""
     tokenizer: str | None = None
@@ -30,9 +32,13 @@ class Match(Frozen):
     """What a request must look like; what is left out fits everything. Globs as in a shell."""
 
     path: str | None = None
+    """As the client writes it, such as /v1/chat/completions."""
     model: str | None = None
+    """The request's `model`, such as gpt-4o*."""
     headers: dict[str, str] = Field(default_factory=dict)
+    """Headers that must be there, each with a glob for its value."""
     team: str | None = None
+    """Team of the key that the caller presented."""
     key: str | None = None
     """Name (never the secret) of the key that the caller presented."""
 
@@ -41,17 +47,24 @@ class Route(Frozen):
     """The first route that fits a request decides its policy and upstream."""
 
     name: str = ""
+    """Shown in receipts and explanations."""
     match: Match = Match()
+    """What a request must look like."""
     policy: str = "auto"
+    """Name of the policy."""
     upstream: str = "default"
+    """Name of the upstream."""
 
 
 class Server(Frozen):
     """The proxy itself."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; any but loopback needs `keys_file`."""
     port: int = Field(default=8790, ge=0, le=65535)
+    """Port to listen on; 0: any that is free."""
     max_body_bytes: int = Field(default=32 * 2**20, ge=1024)
+    """Larger requests are refused with status 413."""
     workers: int = Field(default=2, ge=1)
     """Threads that compress."""
     queue: int = Field(default=64, ge=1)
@@ -77,11 +90,15 @@ class Config(Frozen):
     """Everything that a configuration file says, checked."""
 
     upstreams: dict[str, Upstream] = Field(min_length=1)
+    """OpenAI-compatible servers by name."""
     routes: tuple[Route, ...] = (Route(),)
+    """Tried in order; what none fits passes through unchanged."""
     policies: dict[str, Policy] = Field(default_factory=dict)
     """The file's own; those of the shipped file are there too, unless one has the same name."""
     server: Server = Server()
+    """Where the proxy listens, and its limits."""
     store: Store = Store()
+    """Where compressed contexts are kept, as numbers under keyed hashes."""
 
     @model_validator(mode="after")
     def _names_exist(self) -> Config:

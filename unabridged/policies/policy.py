@@ -39,11 +39,17 @@ class Keep(Frozen):
     what the whole budget leaves over (LLMLingua section 4.1, the budget controller)."""
 
     instruction: Share | None = 1.0
+    """What the model is told to do: system and developer messages, and orders in a message."""
     demonstration: Share | None = None
+    """Worked examples."""
     document: Share | None = None
+    """What the question is asked about."""
     question: Share | None = 1.0
+    """What is asked, its options included."""
     history: Share | None = 1.0
+    """Earlier turns of the conversation."""
     tool_output: Share | None = None
+    """What tools have returned."""
 
 
 class Range(Frozen):
@@ -54,7 +60,9 @@ class Range(Frozen):
     max_tokens: int | None = Field(default=None, ge=1)
     """Longest prompt of this range; null: no limit."""
     rate: Share | None = None
+    """Share of the tokens to keep."""
     target_tokens: int | None = Field(default=None, ge=1)
+    """Tokens the whole prompt may have, instead of `rate`."""
 
     @model_validator(mode="after")
     def _one_target(self) -> Range:
@@ -72,7 +80,9 @@ class SplitRule(Frozen):
     named `text`, only that group is; the rest of the match is format."""
 
     kind: Kind
+    """What the matched text is for."""
     pattern: Pattern
+    """Regular expression, as Python's `re` reads it."""
 
 
 class Policy(Frozen):
@@ -87,6 +97,7 @@ class Policy(Frozen):
     ranges: tuple[Range, ...] = ()
     """Rates or targets by the prompt's length, before `rate` and `target_tokens`."""
     keep: Keep = Keep()
+    """The share of each kind of text to keep."""
     floor: Share = 0.1
     """Least share of what may be cut that is kept, even if instruction and question alone
     exceed the target; the receipt then says that the target could not be met."""
