@@ -22,6 +22,7 @@ COPY --from=build /opt/unabridged /opt/unabridged
 ENV PATH=/opt/unabridged/bin:$PATH \
     UNABRIDGED_HOME=/var/lib/unabridged \
     UNABRIDGED_HOST=0.0.0.0 \
+    UNABRIDGED_KEYS=/run/secrets/unabridged_keys \
     PYTHONUNBUFFERED=1
 USER 10001
 WORKDIR /var/lib/unabridged
@@ -31,4 +32,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8790/healthz', timeout=2)"]
 # A key file is required because the container does not listen on loopback alone.
 ENTRYPOINT ["unabridged"]
-CMD ["serve", "--keys", "/run/secrets/unabridged_keys"]
+CMD ["serve"]
