@@ -1,0 +1,236 @@
+"""How surprised a small language model is by each token of a text (perplexity, token by token)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from unabridged.compression.scorer import TokenScores
+
+DECIMALS = 3
+"""Scores are rounded to this: batches of different shapes differ in the sixth digit, and a
+ranking must not depend on the company that a text was scored in."""
+
+ROWS = 128
+"""Positions for which all the vocabulary's logits exist at the same time."""
+
+
+class NoModel(Exception):
+    """The directory does not hold a model that can be loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One forward pass: some context, then tokens of a text to be scored."""
+
+    text: int
+    """Index of the text."""
+    ids: tuple[int, ...]
+    start: int
+    """Number of the first scored token in its text; the scored ones are the last of `ids`."""
+    scored: int
+
+
+def load_tokenizer(directory: Path) -> Tokenizer:
+    """The fast tokenizer of a model, without truncation or padding."""
+    file = directory / "tokenizer.json"
+    if not file.is_file():
+        raise NoModel(f"{directory} has no tokenizer.json, which character offsets need")
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def load_model(directory: Path) -> Any:
+    """The model's weights in float32 on the CPU, ready to run."""
+    if not (directory / "config.json").is_file():
+        raise NoModel(
+            f"{directory} has no config.json; `unabridged models list` shows what is there"
+        )
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, local_files_only=True
+    )
+    return model.train(False)
+
+
+class CausalScorer:
+    """A Scorer on the weights of any causal model that transformers loads.
+
+    A text is scored once: hidden states first, then the head in slices, so that the logits of
+    the whole vocabulary never exist for more than a few positions. What is longer than `window`
+    tokens is scored in windows that overlap by a quarter.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        threads: int | None = None,
+        window: int = 2048,
+        batch_tokens: int = 512,
+    ) -> None:
+        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens
+        of one forward pass, padding included, unless a single text has more."""
+        self._tokenizer = load_tokenizer(directory)
+        # A document may quote `<|im_end|>`: in a text it is text, not the end of a turn.
+        self._tokenizer.encode_special_tokens = True
+        self._model = load_model(directory)
+        self._threads = threads
+        limit = getattr(self._model.config, "max_position_embeddings", None) or window
+        self._window = min(window, limit)
+        self._batch_tokens = batch_tokens
+        self._revision = fingerprint(directory)
+        self._lock = threading.Lock()
+        self._prefix = _first(self._model.config)
+        self._whole_head = not self._head_is_plain()
+
+    @property
+    def revision(self) -> str:
+        """Hash of configuration, tokenizer and weights' size and edges, and how they are used."""
+        return f"{self._revision}-w{self._window}-d{DECIMALS}"
+
+    def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
+        """Negative log-likelihood in nats of every token of `texts`, each given its condition.
+
+        The first token of a text without a condition is scored after the model's start token.
+        Empty texts have no tokens. Raises ValueError if there are conditions, but not one for
+        each text.
+        """
+        if conditions and len(conditions) != len(texts):
+            raise ValueError(f"{len(conditions)} conditions for {len(texts)} texts")
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        given = self._tokenizer.encode_batch(list(conditions), add_special_tokens=False)
+        windows: list[Window] = []
+        for index, text in enumerate(encoded):
+            context = given[index].ids if conditions else []
+            windows += self._windows(index, context, text.ids)
+        scores = [np.zeros(len(text.ids), dtype=np.float32) for text in encoded]
+        for batch in batches(windows, self._batch_tokens):
+            for window, values in zip(batch, self._forward(batch), strict=True):
+                scores[window.text][window.start : window.start + window.scored] = values
+        return [
+            TokenScores(
+                spans=np.array(text.offsets, dtype=np.int32).reshape(-1, 2),
+                scores=np.round(values, DECIMALS),
+            )
+            for text, values in zip(encoded, scores, strict=True)
+        ]
+
+    def _windows(self, index: int, context: Sequence[int], ids: Sequence[int]) -> list[Window]:
+        """Cover the tokens of one text; each window begins with the start token and the end of
+        the condition, then up to a quarter of a window of what was scored before."""
+        kept = list(context)[-(self._window // 2) :] if context else []
+        head = [*self._prefix, *kept]
+        found: list[Window] = []
+        start = 0
+        while start < len(ids):
+            back = min(start, self._window // 4)
+            scored = min(len(ids) - start, max(self._window - len(head) - back, 1))
+            tokens = (*head, *ids[start - back : start + scored])
+            found.append(Window(text=index, ids=tokens, start=start, scored=scored))
+            start += scored
+        return found
+
+    def _forward(self, batch: Sequence[Window]) -> list[NDArray[np.float32]]:
+        width = max(len(window.ids) for window in batch)
+        padded = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, window in enumerate(batch):
+            padded[row, : len(window.ids)] = torch.tensor(window.ids)
+        rows = torch.cat([torch.full((window.scored,), row) for row, window in enumerate(batch)])
+        columns = torch.cat([torch.arange(len(w.ids) - w.scored, len(w.ids)) for w in batch])
+        # One text at a time in a machine whose cores are all used by one forward pass. Padding
+        # stands to the right, where no earlier position sees it: no mask is needed.
+        with self._lock, torch.inference_mode():
+            if self._threads and torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
+            values = self._surprise(padded, rows, columns).numpy()
+        return np.split(values, np.cumsum([window.scored for window in batch])[:-1])
+
+    def _surprise(
+        self, padded: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
+        labels = padded[rows, columns]
+        if self._whole_head:
+            logits = self._model(input_ids=padded, use_cache=False).logits
+            return negative_log_likelihood(logits[rows, columns - 1], labels)
+        body = self._model.get_decoder()
+        hidden = body(input_ids=padded, use_cache=False).last_hidden_state
+        hidden = hidden[rows, columns - 1]
+        head = self._model.get_output_embeddings()
+        return torch.cat(
+            [
+                negative_log_likelihood(head(part), wanted)
+                for part, wanted in zip(
+                    torch.split(hidden, ROWS), torch.split(labels, ROWS), strict=True
+                )
+            ]
+        )
+
+    @torch.inference_mode()
+    def _head_is_plain(self) -> bool:
+        """Some models scale or cap their logits after the head; then the head alone is wrong."""
+        ids = torch.tensor([[*self._prefix, 1, 2, 3]])
+        body = self._model.get_decoder()
+        head = self._model.get_output_embeddings()
+        if body is None or body is self._model or head is None:
+            return False
+        alone = head(body(input_ids=ids, use_cache=False).last_hidden_state)
+        whole = self._model(input_ids=ids, use_cache=False).logits
+        return torch.allclose(alone, whole, rtol=1e-4, atol=1e-4)
+
+
+def negative_log_likelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Shape (positions,) from logits of shape (positions, vocabulary) and the tokens that came."""
+    chosen = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return torch.logsumexp(logits, dim=1) - chosen
+
+
+def batches(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
+    """Windows of like length together, at most `tokens` in a batch with its padding."""
+    found: list[list[Window]] = []
+    for window in sorted(windows, key=lambda w: (-len(w.ids), w.text, w.start)):
+        # Longest first: the first window of a batch is as wide as the batch.
+        if found and (len(found[-1]) + 1) * len(found[-1][0].ids) <= tokens:
+            found[-1].append(window)
+        else:
+            found.append([window])
+    return found
+
+
+def _first(config: Any) -> list[int]:
+    """What stands before the first token of a text, so that it too has a score."""
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        token = getattr(config, name, None)
+        token = token[0] if isinstance(token, list) and token else token
+        if isinstance(token, int):
+            return [token]
+    return [0]
+
+
+def fingerprint(directory: Path) -> str:
+    """Short hash of what decides a model's scores: config and tokenizer whole, weights by size
+    and by their first and last megabyte, so that half a gigabyte need not be read."""
+    digest = hashlib.sha256()
+    for file in sorted(directory.glob("*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(1 << 20))
+            stream.seek(max(0, size - (1 << 20)))
+            digest.update(stream.read())
+    for name in ("config.json", "tokenizer.json"):
+        if (directory / name).is_file():
+            digest.update((directory / name).read_bytes())
+    return digest.hexdigest()[:16]
