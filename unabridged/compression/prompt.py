@@ -45,6 +45,14 @@ class Segment:
     space up to the next segment: kept and dropped in the same way."""
     protected: bool = False
     """True if nothing may cut inside this segment, whatever the policy says."""
+    chained: bool = False
+    """True if the order among neighbours carries meaning (turns of a transcript, paragraphs of
+    one text): it must not change places with them."""
+    escaped: bool = False
+    """True if the text is the inside of a JSON string that stands in the string: an escape
+    such as `\\n` is one character there, see join.whole_escapes."""
+    rate: float | None = None
+    """Share of the tokens to keep that the caller wrote beside the text."""
     why: str = ""
     """What the split saw that made it choose this kind, in words a person can read."""
 
@@ -70,9 +78,13 @@ class Prompt:
     """In the order of the body."""
     note: str = ""
     """Why nothing was split, when nothing was."""
+    asked: str = ""
+    """What the caller named as the question of all turns; empty: the question segments say it."""
 
     def question(self, turn: int) -> str:
         """What is asked in a turn: its question segments, joined; empty if there is none."""
+        if self.asked:
+            return self.asked
         return "\n".join(
             s.text.strip() for s in self.segments if s.turn == turn and s.kind == "question"
         )

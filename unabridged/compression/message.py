@@ -1,0 +1,463 @@
+"""Finds instruction, examples, documents and question inside one message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from unabridged.compression.cues import (
+    about_text,
+    asks,
+    needs_every_word,
+    options,
+    orders,
+    rules,
+    width,
+)
+from unabridged.compression.marks import Mark, gaps, llmlingua, numbered, outermost, outline, tags
+from unabridged.compression.passages import Piece, divide, document, paragraphs, tagged_document
+from unabridged.compression.prompt import Span
+from unabridged.compression.regions import (
+    Region,
+    behind_last,
+    example_marks,
+    lead_over,
+    regions,
+    units,
+)
+
+_LEAD = re.compile(r"[^\n]{3,240}?[:：]\s+")
+_LONGEST_REQUEST = 700
+_SHORT_MESSAGE = 1200
+_LEAST_PROSE = 500
+_LEAST_DOCUMENT = 60
+_LEAST_SYSTEM_DOCUMENT = 200
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The pieces of a message while they are being found."""
+
+    text: str
+    system: bool
+    pieces: list[Piece] = field(default_factory=list)
+    loose: list[int] = field(default_factory=list)
+    """Indexes of the pieces that no mark has decided about."""
+
+    def add(self, kind: str, start: int, end: int, why: str) -> None:
+        if start < end:
+            self.pieces.append(Piece(kind=kind, start=start, end=end, why=why))  # type: ignore[arg-type]
+
+    def add_loose(self, start: int, end: int) -> None:
+        if start < end:
+            self.loose.append(len(self.pieces))
+            self.add("instruction", start, end, "no mark of anything else")
+
+    def has(self, *kinds: str) -> bool:
+        return any(p.kind in kinds for p in self.pieces)
+
+
+def pieces(text: str, lo: int = 0, hi: int | None = None, *, system: bool = False) -> list[Piece]:
+    """The pieces that tile a stretch of a message. `system`: the text is a system message, in
+    which only marked documents and examples count."""
+    hi = len(text) if hi is None else hi
+    out: list[Piece] = []
+    at = lo
+    for part, rate, compress in llmlingua(text[lo:hi]):
+        start, end = lo + part.start(), lo + part.end()
+        out.extend(_unmarked(text, at, start, system=system))
+        piece = document(
+            text, start, end, "llmlingua tag", lo + part.start("text"), lo + part.end("text")
+        )
+        if compress and rate != 1.0:
+            out.append(
+                replace(piece, rate=rate, why=f"llmlingua tag{f', rate {rate}' if rate else ''}")
+            )
+        else:
+            out.append(
+                Piece(
+                    kind="instruction",
+                    start=start,
+                    end=end,
+                    protected=True,
+                    why="llmlingua tag: compress=False",
+                )
+            )
+        at = end
+    out.extend(_unmarked(text, at, hi, system=system))
+    return out
+
+
+def _unmarked(text: str, lo: int, hi: int, *, system: bool) -> list[Piece]:
+    if lo >= hi:
+        return []
+    marks = outline(text, lo, hi, plain=not system)
+    shown = _example_spans(text, lo, hi, marks, system=system)
+    marks = [
+        m for m in marks if not m.closed or m.role == "examples" or not _inside(m.start, shown)
+    ]
+    if not system and not any(m.role == "documents" for m in marks):
+        run = _numbered_passages(text, lo, hi)
+        if not any(_inside(m.start, shown) for m in run):
+            marks = outermost([*marks, *run])
+    draft = _Draft(text=text, system=system)
+    _place(draft, regions(marks, lo, hi))
+    _judge_loose(draft)
+    if not system and not draft.has("document", "demonstration"):
+        _prose(draft)
+    _find_question(draft)
+    if not system:
+        _every_word(draft)
+    return draft.pieces
+
+
+def _example_spans(
+    text: str, lo: int, hi: int, marks: Sequence[Mark], *, system: bool
+) -> list[Span]:
+    """The first paragraphs of the regions of labelled examples: what stands there, such as the
+    JSON of an answer, belongs to the example."""
+    found = regions([m for m in marks if not m.closed], lo, hi)
+    out: list[Span] = []
+    for unit in units(text, found, sure=not system and any(m.role == "examples" for m in marks)):
+        for region in found[unit.first : unit.last]:
+            first = paragraphs(text, region.inner, region.close)
+            out.append((region.start, first[0][1] if first else region.close))
+    return out
+
+
+def _inside(at: int, spans: Sequence[Span]) -> bool:
+    return any(a <= at < b for a, b in spans)
+
+
+def _numbered_passages(text: str, lo: int, hi: int) -> list[Mark]:
+    """Numbered passages that nothing announces: long, even, and not a list of rules."""
+    for run in sorted(numbered(text, lo, hi), key=lambda run: (run[0].start, -len(run))):
+        stretches = gaps(run, hi)
+        widths = sorted(width(text[a:b]) for a, b in stretches[:-1])
+        median = widths[len(widths) // 2]
+        bracket = text[run[0].start : run[0].inner].strip()[0] in "[【"
+        beside = (
+            text[max(lo, run[0].start - 600) : run[0].start] + text[stretches[-1][0] : hi][-600:]
+        )
+        strict = sum(
+            rules(text[m.inner : b]) for m, (_, b) in zip(run, stretches, strict=True)
+        ) * 3 > len(run)
+        if (
+            bracket
+            and median >= 60
+            or (median >= 160 and not strict and (median >= 500 or about_text(beside)))
+        ):
+            return run
+    return []
+
+
+def _place(draft: _Draft, found: list[Region]) -> None:
+    text = draft.text
+    taken: dict[int, tuple[int, int, str]] = {}
+    for a, b in example_marks(found):
+        mark = found[a].mark
+        taken[a] = b, found[b - 1].end, mark.why if mark else "example"
+    sure = any(r.role == "examples" for r in found)
+    shown = units(text, found, sure=sure and not draft.system)
+    for unit in shown:
+        if not any(a <= unit.first < b for a, (b, _, _) in taken.items()):
+            taken[unit.first] = unit.last, unit.end, unit.why
+    if shown and not any(r.role == "question" for r in found[shown[-1].last :]):
+        last = shown[-1]
+        if last.first in taken:
+            taken[last.first] = last.last, behind_last(text, found, shown), last.why
+    number = 0
+    while number < len(found):
+        if number not in taken:
+            _region(draft, found, number)
+            number += 1
+            continue
+        following, end, why = taken[number]
+        _demonstration(draft, found[number:following], end, why, more=following in taken)
+        number = following
+
+
+def _demonstration(
+    draft: _Draft, found: Sequence[Region], end: int, why: str, *, more: bool
+) -> None:
+    start = found[0].start
+    mark = found[0].mark
+    closed = mark is not None and mark.closed
+    alone = len(found) == 1 and mark is not None and mark.role == "examples"
+    if not closed and not more:
+        end = min(end, lead_over(draft.text, start, end))
+        end = _peel(draft.text, start, end, sure=True) if alone else end
+    piece = document(draft.text, start, end, why)
+    draft.pieces.append(replace(piece, kind="demonstration", head=0))
+    draft.add_loose(end, found[-1].end)
+
+
+def _region(draft: _Draft, found: Sequence[Region], number: int) -> None:
+    region = found[number]
+    mark = region.mark
+    if mark is None:
+        draft.add_loose(region.start, region.end)
+    elif mark.role == "documents":
+        _documents(draft, found, number)
+    elif mark.role == "examples":
+        _examples(draft, region)
+    elif mark.role == "instruction":
+        draft.add("instruction", region.start, region.end, mark.why)
+    elif draft.system:
+        draft.add("instruction", region.start, region.end, mark.why)
+    else:
+        draft.add("question", region.start, region.end, mark.why)
+
+
+def _examples(draft: _Draft, region: Region) -> None:
+    text, mark = draft.text, region.mark
+    assert mark is not None
+    draft.add("format", region.start, region.inner, mark.why)
+    inside = [m for m in outermost(tags(text, region.inner, region.close)) if m.role == "examples"]
+    close = region.close if mark.closed else lead_over(text, region.inner, region.close)
+    if inside:
+        at = region.inner
+        for m in inside:
+            draft.add("format", at, m.start, mark.why)
+            draft.pieces.append(
+                Piece(kind="demonstration", start=m.start, end=m.end or close, why=m.why)
+            )
+            at = m.end or close
+        draft.add("format", at, close, mark.why)
+    elif width(text[region.inner : close].strip()) >= _LEAST_DOCUMENT:
+        inner = regions(outline(text, region.inner, close, plain=False), region.inner, close)
+        shown = units(text, inner, sure=True) if mark.closed else []
+        at = region.inner
+        for unit in shown:
+            if at < inner[unit.first].start:
+                draft.add("instruction", at, inner[unit.first].start, mark.why)
+            draft.add("demonstration", inner[unit.first].start, unit.end, unit.why)
+            at = unit.end
+        draft.add("demonstration", at, close, mark.why)
+    else:
+        draft.add("instruction", region.inner, close, mark.why)
+    if mark.closed:
+        draft.add("format", close, region.end, mark.why)
+    else:
+        draft.add_loose(close, region.end)
+
+
+def _documents(draft: _Draft, found: Sequence[Region], number: int) -> None:
+    text, region = draft.text, found[number]
+    mark = region.mark
+    assert mark is not None
+    least = _LEAST_SYSTEM_DOCUMENT if draft.system else _LEAST_DOCUMENT
+    beside = [
+        r.role == "documents"
+        for r in (*found[max(0, number - 1) : number], *found[number + 1 : number + 2])
+    ]
+    body = text[region.inner : region.close].strip()
+    if not body:
+        draft.add("format", region.start, region.end, mark.why)
+        return
+    if width(body) < least and not (mark.single and any(beside)):
+        draft.add(
+            "instruction", region.start, region.end, f"{mark.why}, too short to be a document"
+        )
+        return
+    if (
+        beside[-1:] == [True]
+        and number + 1 < len(found)
+        and not (mark.single or mark.closed)
+        and width(body) < 300
+    ):
+        # `Documents:` and a word about them, before the documents with marks of their own.
+        draft.add("instruction", region.start, region.end, f"{mark.why}, before marked documents")
+        return
+    if mark.closed:
+        draft.pieces.extend(_closed(text, region))
+        return
+    following_documents = number + 1 < len(found) and found[number + 1].role == "documents"
+    asked = any(r.role == "question" for r in found)
+    close = region.close
+    if not following_documents:
+        alone = mark.single and _single_paragraphs(text, found, number)
+        first = paragraphs(text, region.inner, region.close)
+        close = (
+            first[0][1] if alone and first else _peel(text, region.inner, region.close, sure=asked)
+        )
+    if mark.single:
+        draft.pieces.append(document(text, region.start, close, mark.why, region.inner))
+    else:
+        draft.add("format", region.start, region.inner, mark.why)
+        draft.pieces.extend(divide(text, region.inner, close, mark.why))
+    draft.add_loose(close, region.end)
+
+
+def _closed(text: str, region: Region) -> list[Piece]:
+    mark = region.mark
+    assert mark is not None
+    inside = divide(text, region.inner, region.close, mark.why)
+    if len(inside) == 1 and inside[0].kind == "document":
+        piece = tagged_document(text, mark, region.end)
+        return [
+            replace(
+                piece,
+                start=region.start,
+                protected=inside[0].protected,
+                why=inside[0].why if mark.start == mark.inner else mark.why,
+            )
+        ]
+    out = [
+        Piece(kind="format", start=region.start, end=region.inner, why=mark.why),
+        *inside,
+        Piece(kind="format", start=region.close, end=region.end, why=mark.why),
+    ]
+    return [p for p in out if p.start < p.end]
+
+
+def _single_paragraphs(text: str, found: Sequence[Region], number: int) -> bool:
+    """Whether all numbered documents before this one are of one paragraph each."""
+    before = [r for r in found[:number] if r.role == "documents" and r.mark and r.mark.single]
+    return bool(before) and all(len(paragraphs(text, r.start, r.end)) == 1 for r in before)
+
+
+def _peel(text: str, lo: int, hi: int, *, sure: bool) -> int:
+    """Where the last document ends and the writer speaks again. `sure`: the question is
+    elsewhere, so that only an order is taken off."""
+    blocks = paragraphs(text, lo, hi)
+    end = hi
+    for start, stop in reversed(blocks[1:]):
+        words = text[start:stop].strip()
+        if width(words) > _LONGEST_REQUEST or not (orders(words) or options(words)):
+            break
+        if sure and asks(words) and not about_text(words):
+            break
+        end = start
+    if end == hi and not sure:
+        last = text.rfind("\n", lo, lo + len(text[lo:hi].rstrip())) + 1
+        words = text[last:hi].strip()
+        if last > lo and asks(words) and width(words) < _LONGEST_REQUEST:
+            return last
+    return end
+
+
+def _judge_loose(draft: _Draft) -> None:
+    """Text without a mark: white space is format, what follows the documents is the question
+    if none is marked, and a paragraph that asks is one too."""
+    asked = draft.has("question")
+    material = [i for i, p in enumerate(draft.pieces) if p.kind in ("document", "demonstration")]
+    for number in draft.loose:
+        piece = draft.pieces[number]
+        words = draft.text[piece.start : piece.end]
+        if not words.strip():
+            draft.pieces[number] = replace(piece, kind="format", why="white space")
+        elif material and not asked and not draft.system and number > material[-1]:
+            draft.pieces[number] = replace(piece, kind="question", why="follows the documents")
+            asked = True
+
+
+def _find_question(draft: _Draft) -> None:
+    """Where no mark and no place tells, the last paragraph that asks is the question."""
+    if draft.system or draft.has("question"):
+        return
+    for number in reversed(range(len(draft.pieces))):
+        piece = draft.pieces[number]
+        if piece.kind != "instruction" or piece.protected:
+            continue
+        for start, end in reversed(paragraphs(draft.text, piece.start, piece.end)):
+            if (
+                asks(draft.text[start:end].rstrip())
+                and width(draft.text[start:end]) <= _LONGEST_REQUEST
+            ):
+                new = [
+                    replace(piece, end=start),
+                    Piece(kind="question", start=start, end=end, why="ends with a question mark"),
+                    replace(piece, start=end),
+                ]
+                draft.pieces[number : number + 1] = [p for p in new if p.start < p.end]
+                return
+    speaking = [
+        i for i, p in enumerate(draft.pieces) if p.kind == "instruction" and not p.protected
+    ]
+    if speaking and width(draft.text[slice(*_span(draft.pieces[speaking[-1]]))]) <= _SHORT_MESSAGE:
+        last = speaking[-1]
+        draft.pieces[last] = replace(
+            draft.pieces[last], kind="question", why="the only short text beside the documents"
+            if draft.has("document", "demonstration") else "the whole message is short",
+        )  # fmt: skip
+
+
+def _span(piece: Piece) -> tuple[int, int]:
+    return piece.start, piece.end
+
+
+def _prose(draft: _Draft) -> None:
+    """Long text between a request in front and a request behind, without a mark."""
+    sizes = {i: draft.pieces[i].end - draft.pieces[i].start for i in draft.loose}
+    if not sizes:
+        return
+    number = max(sizes, key=lambda i: sizes[i])
+    piece = draft.pieces[number]
+    later = draft.has("question")
+    lo, hi = _prose_span(draft.text, piece.start, piece.end, later=later)
+    request = draft.text[piece.start : lo] + "\n" + draft.text[hi : piece.end]
+    if width(draft.text[lo:hi].strip()) < _LEAST_PROSE or not (lo > piece.start or hi < piece.end):
+        return
+    spoken = about_text(request) or (later and lo > piece.start) or asks(draft.text[hi : piece.end])
+    if not spoken or _speaks_to_model(draft.text, lo, hi):
+        return
+    new: list[Piece] = []
+    if piece.start < lo:
+        new.append(replace(piece, end=lo, why="request in front of a long text"))
+    new.extend(divide(draft.text, lo, hi, "long text beside a request"))
+    if hi < piece.end:
+        kind = "instruction" if later else "question"
+        new.append(replace(piece, kind=kind, start=hi, why="request behind a long text"))
+    draft.pieces[number : number + 1] = new
+
+
+def _prose_span(text: str, start: int, end: int, *, later: bool) -> tuple[int, int]:
+    blocks = paragraphs(text, start, end)
+    if len(blocks) == 1:
+        rows = text[start:end].split("\n")
+        blocks, at = [], start
+        for row in rows:
+            blocks.append((at, min(at + len(row) + 1, end)))
+            at += len(row) + 1
+        blocks = [b for b in blocks if b[0] < b[1]]
+    lo = start
+    for a, b in blocks:
+        words = text[a:b].strip()
+        if width(words) > _LONGEST_REQUEST or not orders(words):
+            break
+        lo = b
+    lead = _LEAD.match(text, lo, end)
+    if lo == start and lead and orders(lead[0]) and about_text(lead[0]):
+        lo = lead.end()
+    hi = _peel(text, lo, end, sure=later)
+    if hi == end and not later and len(blocks) > 1 and blocks[-1][0] > lo:
+        words = text[slice(*blocks[-1])].strip()
+        if orders(words) and width(words) <= _LONGEST_REQUEST:
+            hi = blocks[-1][0]
+    return lo, hi
+
+
+def _speaks_to_model(text: str, lo: int, hi: int) -> bool:
+    """Whether a long text is itself made of rules and orders."""
+    blocks = [text[a:b] for a, b in paragraphs(text, lo, hi)]
+    if len(blocks) < 3:
+        blocks = [line for block in blocks for line in block.splitlines() if line.strip()]
+    spoken = sum(rules(block) or "```" in block for block in blocks)
+    return spoken * 3 > len(blocks)
+
+
+def _every_word(draft: _Draft) -> None:
+    """A text that is to be translated or corrected must arrive whole."""
+    said = "\n".join(
+        draft.text[p.start : p.end] for p in draft.pieces if p.kind in ("instruction", "question")
+    )
+    if width(said) > 2000 or not needs_every_word(said) or asks(said):
+        return
+    draft.pieces[:] = [
+        replace(p, protected=True, why=f"{p.why}; the request needs every word")
+        if p.kind == "document"
+        else p
+        for p in draft.pieces
+    ]

@@ -1,0 +1,149 @@
+"""Cuts a request into named segments: instruction, examples, documents, question and the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from unabridged.compression.body import read
+from unabridged.compression.chat import Speech, speeches
+from unabridged.compression.marks import fences
+from unabridged.compression.message import pieces
+from unabridged.compression.passages import Piece, divide, document, json_texts
+from unabridged.compression.prompt import Path, Prompt, Segment, Where
+from unabridged.policies.policy import Policy
+
+_LONG = 1200
+
+
+def split(body: str, policy: Policy) -> Prompt:
+    """The segments of a chat-completions body. Only strings that hold a segment may change
+    later; what has no segment is not touched.
+
+    Raises BadBody if the body is not a JSON object.
+    """
+    parsed = read(body)
+    if parsed.trouble:
+        return Prompt(body=body, segments=(), note=parsed.trouble)
+    found: list[Segment] = []
+    for speech in speeches(parsed, policy.messages):
+        if speech.text.value:
+            found.extend(
+                _segments(speech.text.value, _spoken(speech, policy), speech.text.path, speech.turn)
+            )
+    return Prompt(body=body, segments=tuple(found), note=_note(found))
+
+
+def split_text(text: str, policy: Policy, question: str = "") -> Prompt:
+    """The segments of a plain text. With a `question` from outside, a text without any mark
+    is one document, or several by its paragraphs."""
+    if not text:
+        return Prompt(body=text, segments=(), note="the text is empty")
+    found = _ruled(text, policy, lambda lo, hi: pieces(text, lo, hi))
+    if question.strip() and not any(p.kind in ("document", "demonstration") for p in found):
+        found = divide(text, 0, len(text), "text beside a question")
+    segments = _segments(text, found, (), 0)
+    return Prompt(body=text, segments=tuple(segments), note=_note(segments))
+
+
+def _spoken(speech: Speech, policy: Policy) -> list[Piece]:
+    text = speech.text.value
+    whole = Piece(
+        kind=speech.kind, start=0, end=len(text), protected=speech.protected, why=speech.why
+    )
+    if speech.treatment == "whole":
+        return [whole]
+    if speech.treatment == "tool":
+        return _ruled(text, policy, lambda lo, hi: _tool_output(text, lo, hi, speech.why))
+    system = speech.treatment == "system"
+    return _ruled(text, policy, lambda lo, hi: pieces(text, lo, hi, system=system))
+
+
+def _tool_output(text: str, lo: int, hi: int, why: str) -> list[Piece]:
+    body = text[lo:hi].strip()
+    if body[:1] in ("{", "["):
+        passages = json_texts(text, lo, hi, "tool_output")
+        if passages:
+            return passages
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return [
+                Piece(kind="tool_output", start=lo, end=hi, protected=True, why=f"{why}: JSON data")
+            ]
+    out: list[Piece] = []
+    at = lo
+    for a, b in fences(text, lo, hi):
+        out.append(replace(document(text, at, a, why), kind="tool_output", chained=True))
+        out.append(
+            Piece(
+                kind="tool_output", start=a, end=b, protected=True, chained=True, why=f"{why}: code"
+            )
+        )
+        at = b
+    out.append(replace(document(text, at, hi, why), kind="tool_output", chained=bool(out)))
+    return [p for p in out if p.start < p.end]
+
+
+def _ruled(text: str, policy: Policy, otherwise: Callable[[int, int], list[Piece]]) -> list[Piece]:
+    """The policy's own marks first; `otherwise` finds the pieces of what lies between them."""
+    marked: list[Piece] = []
+    for rule in policy.split:
+        for match in re.finditer(rule.pattern, text):
+            group = "text" if match.re.groupindex.get("text") else 0
+            start, end = match.span(group)
+            if start >= end or any(match.start() < p.end and p.start < match.end() for p in marked):
+                continue
+            why = f"the policy's own mark {rule.pattern[:60]!r}"
+            named = [
+                Piece(kind="format", start=match.start(), end=start, why=why),
+                replace(document(text, start, end, why), kind=rule.kind),
+                Piece(kind="format", start=end, end=match.end(), why=why),
+            ]
+            marked.extend(p for p in named if p.start < p.end)
+    out: list[Piece] = []
+    at = 0
+    for piece in sorted(marked, key=lambda p: p.start):
+        if at < piece.start:
+            out.extend(otherwise(at, piece.start))
+        out.append(piece)
+        at = piece.end
+    if at < len(text):
+        out.extend(otherwise(at, len(text)))
+    return out
+
+
+def _segments(text: str, found: Sequence[Piece], path: Path, turn: int) -> list[Segment]:
+    return [
+        Segment(
+            kind=piece.kind,
+            text=text[piece.start : piece.end],
+            where=Where(path=path, start=piece.start),
+            turn=turn,
+            head=min(piece.head, piece.end - piece.start),
+            tail=min(
+                piece.tail, piece.end - piece.start - min(piece.head, piece.end - piece.start)
+            ),
+            protected=piece.protected,
+            chained=piece.chained,
+            escaped=piece.escaped,
+            rate=piece.rate,
+            why=piece.why,
+        )
+        for piece in found
+    ]
+
+
+def _note(found: Sequence[Segment]) -> str:
+    if any(s.kind in ("document", "demonstration", "tool_output") for s in found):
+        return ""
+    if not found:
+        return "the request holds no text"
+    longest = max(found, key=lambda s: len(s.text))
+    if len(longest.text) < _LONG:
+        return "only short messages: nothing to cut"
+    return f"one block of {len(longest.text):,} characters without any mark of documents, examples or a question"
