@@ -18,9 +18,10 @@ from unabridged.policies.policy import Policy
 _LONG = 1200
 
 
-def split(body: str, policy: Policy) -> Prompt:
+def split(body: str, policy: Policy, question: str | None = None) -> Prompt:
     """The segments of a chat-completions body. Only strings that hold a segment may change
-    later; what has no segment is not touched.
+    later; what has no segment is not touched. A `question` from outside takes the place of
+    those that are found, wherever documents are judged by one.
 
     Raises BadBody if the body is not a JSON object.
     """
@@ -33,19 +34,23 @@ def split(body: str, policy: Policy) -> Prompt:
             found.extend(
                 _segments(speech.text.value, _spoken(speech, policy), speech.text.path, speech.turn)
             )
-    return Prompt(body=body, segments=tuple(found), note=_note(found))
+    return Prompt(body=body, segments=tuple(found), note=_note(found), asked=question or "")
 
 
-def split_text(text: str, policy: Policy, question: str = "") -> Prompt:
+def split_text(text: str, policy: Policy, question: str | None = None) -> Prompt:
     """The segments of a plain text. With a `question` from outside, a text without any mark
     is one document, or several by its paragraphs."""
     if not text:
         return Prompt(body=text, segments=(), note="the text is empty")
     found = _ruled(text, policy, lambda lo, hi: pieces(text, lo, hi))
-    if question.strip() and not any(p.kind in ("document", "demonstration") for p in found):
+    if (
+        question
+        and question.strip()
+        and not any(p.kind in ("document", "demonstration") for p in found)
+    ):
         found = divide(text, 0, len(text), "text beside a question")
     segments = _segments(text, found, (), 0)
-    return Prompt(body=text, segments=tuple(segments), note=_note(segments))
+    return Prompt(body=text, segments=tuple(segments), note=_note(segments), asked=question or "")
 
 
 def _spoken(speech: Speech, policy: Policy) -> list[Piece]:
