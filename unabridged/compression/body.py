@@ -27,6 +27,16 @@ SURFACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("messages", "*", "content"),
         ("messages", "*", "content", "*", "text"),
     ),
+    "chat answer": (
+        ("choices", "*", "message", "content"),
+        ("choices", "*", "message", "tool_calls", "*", "function", "arguments"),
+        ("choices", "*", "message", "function_call", "arguments"),
+    ),
+    "chat chunk": (
+        ("choices", "*", "delta", "content"),
+        ("choices", "*", "delta", "tool_calls", "*", "function", "arguments"),
+        ("choices", "*", "delta", "function_call", "arguments"),
+    ),
 }
 """Where each kind of request keeps text that a prompt can live in; `*` is any list index."""
 

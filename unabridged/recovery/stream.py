@@ -1,0 +1,239 @@
+"""Restores a streamed chat-completions answer: server-sent events in, bytes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from unabridged.compression.body import BadBody, read
+from unabridged.compression.prompt import Path
+from unabridged.recovery.answer import SCORED, Edit, restorer_for
+from unabridged.recovery.index import Index
+from unabridged.recovery.json_text import Restorer, encode
+
+_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_DATA = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One text that arrives in deltas: a choice's content, or the arguments of one call."""
+
+    restorer: Restorer
+    choice: int
+    call: dict[str, Any] | None
+    """For a tool call, what says which: its index."""
+    name: str
+    envelope: dict[str, Any] = field(default_factory=dict)
+    """The event of its newest delta, without choices and usage."""
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _Delta:
+    """A piece of a channel's text in one event."""
+
+    path: Path
+    channel: _Channel
+    was: str
+    now: str
+
+
+class StreamRestorer:
+    """Restores a stream of chat.completion.chunk events (the `text/event-stream` format of the
+    HTML standard, section 9.2).
+
+    `feed` takes bytes as they come and gives bytes to send. An event in which nothing changes
+    leaves byte for byte as it came. Text that may be the beginning of something to restore is
+    held back, at most text_stream.MOST_HELD_WORDS words of each choice, and leaves with the
+    next delta of its choice, or in an event of its own before the choice ends.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self.edits: list[Edit] = []
+        self.untouched: list[str] = []
+        """What was left alone as a whole, and why."""
+        self._index = index
+        self._buffer = bytearray()
+        self._channels: dict[tuple[int, str, int], _Channel] = {}
+        self._scored: set[int] = set()
+        self._newline = b"\n"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can be sent after `chunk` has come."""
+        if not self._index.heads:
+            return chunk
+        start = max(0, len(self._buffer) - 3)
+        self._buffer += chunk
+        out: list[bytes] = []
+        done = 0
+        while (end := _END.search(self._buffer, max(start, done))) is not None:
+            out.append(self._event(bytes(self._buffer[done : end.end()])))
+            done = end.end()
+        del self._buffer[:done]
+        return b"".join(out)
+
+    def flush(self) -> bytes:
+        """What is still held; call it at the end of the stream, however it ended."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return self._release_all() + rest
+
+    def _event(self, raw: bytes) -> bytes:
+        lines = _DATA.findall(raw)
+        if not lines:
+            return raw
+        if b"\r\n" in raw:
+            self._newline = b"\r\n"
+        try:
+            event = json.loads(lines[0]) if len(lines) == 1 else None
+        except ValueError:
+            event = None
+        choices = event.get("choices") if isinstance(event, dict) else None
+        if event is None or not isinstance(choices, list) or not choices:
+            return self._release_all() + raw
+        try:
+            return self._chunk(raw, lines[0], event, choices)
+        except (KeyError, TypeError, AttributeError, BadBody):
+            # Not the shape of a chunk: it passes as it came, behind what came before it.
+            return self._release_all() + raw
+
+    def _chunk(self, raw: bytes, data: bytes, event: dict[str, Any], choices: list[Any]) -> bytes:
+        before: list[bytes] = []
+        deltas: list[_Delta] = []
+        for n, choice in enumerate(choices):
+            number = choice.get("index", 0)
+            if choice.get("logprobs") is not None and number not in self._scored:
+                self._scored.add(number)
+                self.untouched.append(f"choice {number}: {SCORED}")
+                before.append(self._release(number))
+            if number in self._scored:
+                continue
+            found = self._deltas(event, n, number, choice.get("delta") or {})
+            if any(d.channel.call is not None for d in found):
+                before.append(self._release(number, only="content"))
+            deltas.extend(found)
+            if choice.get("finish_reason") is not None:
+                for delta in found:
+                    delta.now += delta.channel.restorer.flush()
+                before.append(self._release(number, but=[d.channel for d in found]))
+        for delta in deltas:
+            self._note(delta.channel)
+        if all(d.was == d.now for d in deltas):
+            return b"".join([*before, raw])
+        if _only_text(event, deltas):
+            return b"".join(before)
+        return b"".join([*before, raw.replace(data, _rewritten(data, deltas), 1)])
+
+    def _deltas(
+        self, event: dict[str, Any], n: int, number: int, delta: dict[str, Any]
+    ) -> list[_Delta]:
+        found: list[_Delta] = []
+        top: Path = ("choices", n, "delta")
+        if isinstance(delta.get("content"), str):
+            found.append(self._delta(event, (*top, "content"), number, None, delta["content"]))
+        for i, call in enumerate(delta.get("tool_calls") or ()):
+            arguments = (call.get("function") or {}).get("arguments")
+            if isinstance(arguments, str):
+                path = (*top, "tool_calls", i, "function", "arguments")
+                which = {"index": call.get("index", i)}
+                found.append(self._delta(event, path, number, which, arguments))
+        call = delta.get("function_call") or {}
+        if isinstance(call.get("arguments"), str):
+            path = (*top, "function_call", "arguments")
+            found.append(self._delta(event, path, number, {}, call["arguments"]))
+        return found
+
+    def _delta(
+        self, event: dict[str, Any], path: Path, number: int, call: dict[str, Any] | None, text: str
+    ) -> _Delta:
+        name = str(path[3])
+        key = number, name, (call or {}).get("index", 0)
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = _Channel(
+                restorer=restorer_for(path, self._index), choice=number, call=call, name=name
+            )
+            self._channels[key] = channel
+        now = channel.restorer.feed(text)
+        if channel.restorer.holds:
+            channel.envelope = event
+        return _Delta(path=path, channel=channel, was=text, now=now)
+
+    def _release_all(self) -> bytes:
+        return b"".join(
+            [self._release(number) for number in {c.choice for c in self._channels.values()}]
+        )
+
+    def _release(self, number: int, only: str = "", but: list[_Channel] | None = None) -> bytes:
+        """Events with what a choice still holds."""
+        out: list[bytes] = []
+        for key, channel in list(self._channels.items()):
+            if channel.choice != number or (only and channel.name != only):
+                continue
+            if but is None or all(channel is not one for one in but):
+                text = channel.restorer.flush()
+                self._note(channel)
+                if text:
+                    out.append(self._written(channel, text))
+            del self._channels[key]
+        return b"".join(out)
+
+    def _written(self, channel: _Channel, text: str) -> bytes:
+        delta: dict[str, Any]
+        if channel.call is None:
+            delta = {"content": text}
+        elif channel.name == "tool_calls":
+            delta = {"tool_calls": [{**channel.call, "function": {"arguments": text}}]}
+        else:
+            delta = {"function_call": {"arguments": text}}
+        skip = ("choices", "usage", "obfuscation")
+        event = {key: value for key, value in channel.envelope.items() if key not in skip}
+        event["choices"] = [{"index": channel.choice, "delta": delta, "finish_reason": None}]
+        data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        return b"data: " + data.encode(errors="surrogatepass") + self._newline * 2
+
+    def _note(self, channel: _Channel) -> None:
+        path: Path = ("choices", channel.choice, "message", channel.name)
+        if channel.name == "tool_calls" and channel.call is not None:
+            path = (*path, channel.call["index"], "function", "arguments")
+        elif channel.call is not None:
+            path = (*path, "arguments")
+        for piece in channel.restorer.edits[channel.seen :]:
+            self.edits.append(Edit(path=path, piece=piece))
+        channel.seen = len(channel.restorer.edits)
+
+
+def _only_text(event: dict[str, Any], deltas: list[_Delta]) -> bool:
+    """True if an event held one delta and nothing else, and all of that is held back."""
+    if len(deltas) != 1 or deltas[0].now or len(event["choices"]) != 1 or event.get("usage"):
+        return False
+    choice = event["choices"][0]
+    if choice.get("finish_reason") is not None or len(choice["delta"]) != 1:
+        return False
+    if deltas[0].channel.call is None:
+        return True
+    calls = choice["delta"].get("tool_calls") or []
+    return (
+        len(calls) == 1
+        and calls[0].keys() <= {"index", "function"}
+        and calls[0]["function"].keys() == {"arguments"}
+    )
+
+
+def _rewritten(data: bytes, deltas: list[_Delta]) -> bytes:
+    """The event with the texts of some deltas replaced, all else as it came."""
+    body = read(data.decode(), "chat chunk")
+    ascii_only = body.raw.isascii() and "\\u" in body.raw
+    now = {delta.path: delta for delta in deltas}
+    out: list[str] = []
+    at = 0
+    for text in body.texts:
+        delta = now.get(text.path)
+        if delta is None or delta.was == delta.now:
+            continue
+        out.extend((body.raw[at : text.start], encode(delta.now, ascii_only)))
+        at = text.end
+    return "".join([*out, body.raw[at:]]).encode()

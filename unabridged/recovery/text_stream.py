@@ -1,0 +1,295 @@
+"""Restores a text that arrives in pieces; how it is chopped never changes the result."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import regex
+
+from unabridged.compression.prompt import Span
+from unabridged.recovery.code import Code
+from unabridged.recovery.index import Form, Index
+from unabridged.recovery.shorten import Shortening
+from unabridged.recovery.words import WORD, inside, is_josa, script
+
+MOST_HELD_WORDS = 13
+"""Words of a text that are held back at most: the longest shortening, the two words behind it
+that may have to agree, and the one that is being written."""
+
+_GAP = regex.compile(r"[ \t\u00a0\u202f]{0,8}+(?:\n(?![ \t]*\n))?[ \t\u00a0]{0,8}+")
+_HANGUL = regex.compile(r"[\p{Hangul}\p{M}]*")
+_QUOTE_MARKS = frozenset("\"“”„«»「」『』《》'‘’")
+_BINDERS = frozenset("-_/@\\#=&%~+|<>")
+_SIGNS = frozenset("%‰°(℃℉")
+_MEMORY = 200
+_MOST_REFUSALS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of the response that was restored, or that looked like one and was not."""
+
+    start: int
+    end: int
+    """Where it stood in the response, in characters."""
+    was: str
+    now: str
+    """What stands there now; equal to `was` for a refusal."""
+    source: tuple[int, Span]
+    """Index of the segment of the request, and the span of its original text."""
+    why: str
+
+
+class _More(Exception):
+    """What has arrived does not suffice to decide."""
+
+
+class TextRestorer:
+    """Restores one text. Feed it the pieces, then flush; `edits` and `refusals` tell what was
+    done. At most MOST_HELD_WORDS words are held back, and only where they may be the beginning
+    of something to restore. `value` says that the text is a string value of a JSON text."""
+
+    def __init__(self, index: Index, *, value: bool = False) -> None:
+        self.index = index
+        self.edits: list[Piece] = []
+        self.refusals: list[Piece] = []
+        self._value = value
+        self._held = ""
+        self._at = 0
+        """Offset in the response of the first held character."""
+        self._tail = ""
+        """The end of what was given back."""
+        self._code = Code()
+        self._final = False
+
+    @property
+    def decided(self) -> int:
+        """Characters of the response that have been given back or replaced."""
+        return self._at
+
+    @property
+    def holds(self) -> int:
+        """Characters of the text that have not been given back yet."""
+        return len(self._held)
+
+    def feed(self, piece: str) -> str:
+        """The text that is decided, which may begin earlier and end earlier than `piece`."""
+        if not self.index.heads:
+            self._at += len(piece)
+            return piece
+        self._held += piece
+        return self._decide()
+
+    def flush(self) -> str:
+        """The rest of the text. Nothing can be fed after it."""
+        self._final = True
+        return self._decide()
+
+    def _decide(self) -> str:
+        text, at, done = self._held, 0, 0
+        out: list[str] = []
+        while (found := WORD.search(text, at)) is not None:
+            start, at = found.span()
+            if start == 0 and self._tail and inside(self._tail[-1], text[0]):
+                continue
+            word = found.group()
+            if script(word[0]) == "h":
+                word = word[0]
+            elif at == len(text) and not self._final and self.index.may_begin(word):
+                at = start
+                break
+            forms = self.index.by_head.get(word)
+            if forms is None:
+                continue
+            self._release(text[done:start], out)
+            done = start
+            try:
+                edit = self._edit(text, start, forms)
+            except _More:
+                at = start
+                break
+            if edit is not None:
+                self.edits.append(edit)
+                self._give(edit.now, len(edit.was), out)
+                done = at = start + len(edit.was)
+        end = len(text) if found is None else at
+        self._release(text[done:end], out)
+        self._held = text[end:]
+        return "".join(out)
+
+    def _release(self, text: str, out: list[str]) -> None:
+        if text:
+            self._code.read(text)
+            self._give(text, len(text), out)
+
+    def _give(self, text: str, read: int, out: list[str]) -> None:
+        out.append(text)
+        self._at += read
+        self._tail = (self._tail + text)[-_MEMORY:]
+
+    def _edit(self, text: str, start: int, forms: tuple[Form, ...]) -> Piece | None:
+        if self._code.fenced or self._in_url():
+            return None
+        for form in forms:
+            if not self._opens(form, text[start]):
+                continue
+            end = self._match(form, text, start)
+            if end is None or not self._closes(form, text, end):
+                continue
+            reading, why = self._choose(form, text, end)
+            was = text[start:end]
+            piece = Piece(
+                start=self._at,
+                end=self._at + end - start,
+                was=was,
+                now=reading.full[len(form.lead) :] if why else was,
+                source=(reading.segment, reading.span),
+                why=why or "the words around it do not show that it was copied from there",
+            )
+            if why:
+                return piece
+            if len(self.refusals) < _MOST_REFUSALS:
+                self.refusals.append(piece)
+        return None
+
+    def _in_url(self) -> bool:
+        token = (
+            self._tail.rsplit(None, 1)[-1] if self._tail and not self._tail[-1].isspace() else ""
+        )
+        return "://" in token or "www." in token
+
+    def _opens(self, form: Form, first: str) -> bool:
+        """True if a shortening may begin where a word that begins with `first` begins."""
+        tail, kind = self._tail, form.readings[0].kind
+        if self._code.inline and kind not in ("identifier", "path", "url"):
+            return False
+        if form.lead:
+            if not tail.endswith(form.lead):
+                return False
+            tail = tail[: -len(form.lead)]
+        last = tail[-1:]
+        if kind == "quote":
+            return last in _QUOTE_MARKS and last != ""
+        if not last:
+            return True
+        if last in _BINDERS or (first.isdigit() and unicodedata.category(last) == "Sc"):
+            return False
+        if last in ".,:" and len(tail) > 1 and script(tail[-2]) == "a":
+            return False
+        return kind != "unit" or last not in "[#№"
+
+    def _match(self, form: Form, text: str, start: int) -> int | None:
+        """Where the shortening that begins at `start` ends, None if it does not stand there."""
+        at = start
+        for n, part in enumerate(form.parts):
+            if n:
+                gap = _GAP.match(text, at)
+                behind = gap.end() if gap else at
+                if behind == len(text) and not self._final:
+                    raise _More
+                if behind == at:
+                    return None
+                at = behind
+            if not text.startswith(part, at):
+                if not self._final and part.startswith(text[at:]):
+                    raise _More
+                return None
+            at += len(part)
+        return at
+
+    def _closes(self, form: Form, text: str, end: int) -> bool:
+        """True if a shortening may end at `end`."""
+        if end == len(text):
+            if not self._final:
+                raise _More
+            return form.readings[0].kind != "quote" and not self._bare(form, text, end)
+        after = text[end]
+        if form.readings[0].kind == "quote":
+            return after in _QUOTE_MARKS
+        if inside(text[end - 1], after):
+            return script(after) == "h" and self._josa(text, end)
+        if after in _BINDERS:
+            return False
+        if after in ".,:":
+            if end + 1 == len(text) and not self._final:
+                raise _More
+            following = text[end + 1 : end + 2]
+            if following and script(following) == "a" and (after != "," or following.isdigit()):
+                return False
+        return True
+
+    def _josa(self, text: str, end: int) -> bool:
+        found = _HANGUL.match(text, end, end + 6)
+        tail = found.group() if found else ""
+        if len(tail) < 6 and end + len(tail) == len(text) and not self._final:
+            raise _More
+        return len(tail) < 6 and is_josa(tail)
+
+    def _bare(self, form: Form, text: str, end: int) -> bool:
+        # A JSON string that is a number and nothing else stays one.
+        return self._value and self._at == 0 and not form.lead and form.readings[0].kind == "unit"
+
+    def _choose(self, form: Form, text: str, end: int) -> tuple[Shortening, str]:
+        """The entity that a shortening was left of, and why; no reason if none is certain."""
+        first = form.readings[0]
+        if not form.ambiguous and first.needs == 0:
+            if first.kind == "unit" and first.full.startswith(first.short):
+                return first, self._unit(first, text, end)
+            return first, f"{first.kind} cut inside; nothing else in the request reads so"
+        scored = [(self._agreement(one, text, end), n, one) for n, one in enumerate(form.readings)]
+        best = max(scored, key=lambda each: (each[0], -each[1]))
+        score, _, reading = best
+        if score < max(1, reading.needs):
+            return reading, ""
+        if any(s == score and one.full != reading.full for s, _, one in scored):
+            return reading, ""
+        return reading, f"{reading.kind} cut inside; {score} words around it agree"
+
+    def _unit(self, reading: Shortening, text: str, end: int) -> str:
+        """Why a number may get its unit back: no other word stands where the unit stood."""
+        gap = _GAP.match(text, end)
+        at = gap.end() if gap else end
+        if at == len(text) and not self._final:
+            raise _More
+        after = text[at : at + 1]
+        if after and (script(after) or after in _SIGNS or unicodedata.category(after) == "Sc"):
+            return ""
+        return "unit cut behind the number; the number stands nowhere else"
+
+    def _agreement(self, reading: Shortening, text: str, end: int) -> int:
+        """How many words around the shortening agree; 0 if none of them is telling or if the
+        one behind has to and does not."""
+        agreeing: list[str] = []
+        words = WORD.findall(self._tail[-60:])
+        for mine, theirs in zip(reversed(reading.before), reversed(words), strict=False):
+            if mine.casefold() != theirs.casefold():
+                break
+            agreeing.append(mine)
+        enough = len(agreeing) >= max(1, reading.needs) and not reading.telling.isdisjoint(agreeing)
+        if enough and not reading.follows:
+            return len(agreeing)
+        behind = self._behind(reading, text, end)
+        agreeing.extend(reading.after[:behind])
+        if reading.telling.isdisjoint(agreeing) or (reading.follows and not behind):
+            return 0
+        return len(agreeing)
+
+    def _behind(self, reading: Shortening, text: str, end: int) -> int:
+        at = end
+        for n, mine in enumerate(reading.after):
+            found = WORD.search(text, at, at + 4 + len(mine))
+            if found is None:
+                if not self._final and len(text) < at + 4:
+                    raise _More
+                return n
+            theirs, at = found.group(), found.end()
+            if (
+                at == len(text)
+                and not self._final
+                and mine.casefold().startswith(theirs.casefold())
+            ):
+                raise _More
+            if mine.casefold() != theirs.casefold():
+                return n
+        return len(reading.after)
