@@ -1,0 +1,199 @@
+"""A proxy and an upstream on real sockets, for the tests of the proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_upstream import FakeUpstream
+
+from unabridged.compression.body import read
+from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.policies.config import Config
+from unabridged.proxy.app import App
+from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.serve import Server, assemble
+from unabridged.proxy.steps import Steps
+
+
+@dataclass
+class Proxy:
+    """A running proxy."""
+
+    app: App
+    server: Server
+    log: io.StringIO
+    root: str
+    """Such as http://127.0.0.1:1234."""
+
+    @property
+    def url(self) -> str:
+        return self.root + "/v1"
+
+    @property
+    def port(self) -> int:
+        return int(self.root.rpartition(":")[2])
+
+    def receipt(self, seconds: float = 3.0) -> Receipt:
+        """The newest receipt, waiting for the first one."""
+        end = time.monotonic() + seconds
+        while not self.app.recent(1):
+            assert time.monotonic() < end, "no receipt was written"
+            time.sleep(0.005)
+        return self.app.recent(1)[0]
+
+
+@contextlib.contextmanager
+def serving(config: Config, state_dir: Path, **parts: Any) -> Iterator[Proxy]:
+    """Runs a proxy in a thread."""
+    log = io.StringIO()
+    app = assemble(config, state_dir=state_dir, output=log, **parts)
+    ready = threading.Event()
+    server = Server(app, lambda _: ready.set())
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert ready.wait(20), log.getvalue()
+    try:
+        yield Proxy(app=app, server=server, log=log, root=server.url.removesuffix("/v1"))
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeUpstream]:
+    with FakeUpstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def store_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory that the proxies of a session share, and with it one store server."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def no_models(tmp_path: Path) -> Path:
+    return tmp_path / "no-models"
+
+
+@pytest.fixture
+def serve(
+    upstream: FakeUpstream, tmp_path: Path, no_models: Path
+) -> Iterator[Callable[..., Proxy]]:
+    """Starts proxies in front of `upstream`: serve(policies={...}, server={...}, steps=...)."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**given: Any) -> Proxy:
+            parts = {k: given.pop(k) for k in ("steps", "environment", "scorers") if k in given}
+            parts.setdefault("environment", {})
+            state = given.pop("state_dir", tmp_path / "state")
+            config = config_for(upstream.url, **given)
+            return stack.enter_context(serving(config, state, models=no_models, **parts))
+
+        yield start
+
+
+def config_for(url: str, **given: Any) -> Config:
+    """A configuration with one upstream; its only policy is `fake` unless given otherwise."""
+    upstream = {"url": url, **given.pop("upstream", {})}
+    policy = {"compressor": "extractive", "min_saving": 0.0, "min_tokens": 0}
+    policies = {"fake": policy, "off": {"compressor": "off"}, **given.pop("policies", {})}
+    server = {"port": 0, "grace_seconds": 5, **given.pop("server", {})}
+    routes = given.pop("routes", [{"policy": given.pop("policy", "fake")}])
+    return Config.model_validate(
+        {
+            "upstreams": {"default": upstream},
+            "routes": routes,
+            "policies": policies,
+            "server": server,
+            **given,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class FakePlan:
+    grants: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Edited:
+    body: bytes
+    edits: tuple[str, ...]
+
+
+class FakeStreamRestorer:
+    """Restores SHORT to SHORTENED in a stream; holds back what may be the start of it."""
+
+    def __init__(self, index: Any) -> None:
+        self.held = b""
+        self.edits: list[str] = []
+
+    def feed(self, piece: bytes) -> bytes:
+        whole = self.held + piece
+        self.edits += ["SHORT"] * whole.count(b"SHORT")
+        cut = next((n for n in range(4, 0, -1) if whole.endswith(b"SHORT"[:n])), 0)
+        whole, self.held = whole[: len(whole) - cut], whole[len(whole) - cut :]
+        return whole.replace(b"SHORT", b"SHORTENED")
+
+    def flush(self) -> bytes:
+        held, self.held = self.held, b""
+        return held
+
+
+def fake_split(text: str, policy: Any, question: str | None = None) -> Prompt:
+    """Every text of the body is one document."""
+    return Prompt(
+        body=text,
+        segments=tuple(
+            Segment(kind="document", text=t.value, where=Where(path=t.path, start=0))
+            for t in read(text).texts
+        ),
+    )
+
+
+def fake_allot(prompt: Prompt, policy: Any, count: Any) -> FakePlan:
+    return FakePlan(grants=tuple(len(s.text) // 2 for s in prompt.segments))
+
+
+def fake_compress(prompt: Prompt, plan: FakePlan, *_: Any, **__: Any) -> Compressed:
+    """Keeps the first half of every segment; a token is a character."""
+    return Compressed(
+        prompt=prompt,
+        kept=tuple(((0, n),) if n else () for n in plan.grants),
+        why=("first half",) * len(plan.grants),
+        tokens_before=tuple(len(s.text) for s in prompt.segments),
+        tokens_after=plan.grants,
+    )
+
+
+def fake_steps(**others: Any) -> Steps:
+    """Steps that are easy to follow: half of every text is cut, SHORT is restored to SHORTENED."""
+    from unabridged.compression.join import render
+
+    steps: dict[str, Any] = {
+        "read": read,
+        "split": fake_split,
+        "allot": fake_allot,
+        "compress": fake_compress,
+        "render": render,
+        "index": lambda compressed: "index",
+        "restore_answer": lambda body, index: Edited(
+            body.replace(b"SHORT", b"SHORTENED"), ("SHORT",) * body.count(b"SHORT")
+        ),
+        "stream_restorer": FakeStreamRestorer,
+    }
+    return Steps(**{**steps, **others})

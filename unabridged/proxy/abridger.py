@@ -1,0 +1,170 @@
+"""Shortens a request body in a worker thread; whatever goes wrong, the original is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unabridged.compression import body as bodies
+from unabridged.compression.job import Count
+from unabridged.compression.prompt import Compressed
+from unabridged.compression.scorer import Scorer
+from unabridged.policies.choose import Choice
+from unabridged.policies.policy import Policy
+from unabridged.proxy.contexts import Contexts, Lookups, Run, Scope, policy_version
+from unabridged.proxy.receipt import CacheUse
+from unabridged.proxy.steps import Progress, StepFailed, Steps
+from unabridged.proxy.workers import DeadlineMissed, QueueFull, Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The body that goes to the upstream, and how it came about."""
+
+    body: bytes
+    index: Any = None
+    """What recovery needs; None: the body is the caller's own, and so is the answer."""
+    tokens_before: Mapping[str, int] = field(default_factory=dict)
+    """By kind of segment; empty if nothing was counted."""
+    tokens_after: Mapping[str, int] = field(default_factory=dict)
+    asked: int | None = None
+    cache: CacheUse = "off"
+    reason: str = ""
+    """Why the body is the caller's own; empty if it was shortened."""
+    failed_step: str = ""
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Unsendable(Exception):
+    """What was rendered must not be sent: it is not shorter, or not the JSON it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abridger:
+    """The means of shortening, put together at start-up."""
+
+    steps: Steps
+    workers: Workers
+    contexts: Contexts
+    counter: Callable[[str, str | None], Count]
+    """(model, the upstream's tokenizer) -> counts tokens."""
+    scorer: Callable[[Policy], Callable[[], Scorer] | None]
+    """Gives what loads the policy's causal model; None: there is none."""
+    scorer_name: Callable[[str, Policy], str]
+    """(compressor, policy) -> the weights the outcome depends on; empty: on none."""
+    run: Run
+    """Computes a job with the compressor of a name."""
+
+    async def __call__(self, text: str, choice: Choice, *, model: str, tenant: str) -> Sent:
+        """What to send for a body. Raises nothing of its own."""
+        progress, lookups = Progress(), Lookups()
+        original = text.encode("utf-8", "surrogatepass")
+
+        def work(checkpoint: Callable[[], None]) -> Sent:
+            return self._line(text, choice, model, tenant, progress, lookups, checkpoint)
+
+        deadline = choice.policy.deadline_ms
+        failed, reason = "", ""
+        try:
+            sent = await self.workers.run(work, seconds=deadline / 1000)
+        except StepFailed as error:
+            failed, reason = error.step, str(error)
+        except QueueFull:
+            failed, reason = "queue", "all workers are busy and the queue is full"
+        except DeadlineMissed:
+            failed = progress.step
+            reason = f"{failed} missed the deadline of {deadline} ms"
+        if failed:
+            sent = Sent(body=original, reason=reason, failed_step=failed)
+        spent = {**progress.milliseconds, "store": lookups.seconds * 1000}
+        return replace(sent, body=sent.body or original, cache=lookups.use, milliseconds=spent)
+
+    def _line(
+        self,
+        text: str,
+        choice: Choice,
+        model: str,
+        tenant: str,
+        progress: Progress,
+        lookups: Lookups,
+        checkpoint: Callable[[], None],
+    ) -> Sent:
+        """split -> allot -> compress -> render. Raises StepFailed and Cancelled."""
+        steps, policy, during = self.steps, choice.policy, progress.during
+        with during("split"):
+            prompt = steps.split(text, policy, choice.question)
+        checkpoint()
+        with during("plan"):
+            count = self.counter(model, choice.upstream.tokenizer)
+            plan = steps.allot(prompt, policy, count)
+        checkpoint()
+        with during("compress"):
+            compressed = steps.compress(
+                prompt,
+                plan,
+                policy,
+                count,
+                scorer=self.scorer(policy),
+                run=self._run(choice, model, tenant, lookups),
+                checkpoint=checkpoint,
+            )
+        checkpoint()
+        counted = Sent(
+            body=b"",
+            tokens_before=_by_kind(compressed, compressed.tokens_before),
+            tokens_after=_by_kind(compressed, compressed.tokens_after),
+            asked=sum(plan.grants),
+        )
+        reason = _why_not_worth_it(compressed, policy)
+        if reason:
+            return replace(counted, reason=reason, tokens_after=counted.tokens_before)
+        with during("render"):
+            rendered = steps.render(compressed)
+            _check(rendered, text)
+        with during("index"):
+            index = steps.index(compressed)
+        return replace(counted, body=rendered.encode("utf-8", "surrogatepass"), index=index)
+
+    def _run(self, choice: Choice, model: str, tenant: str, lookups: Lookups) -> Run:
+        policy = choice.policy
+        scope = Scope(
+            tenant=tenant,
+            policy_version=policy_version(policy),
+            tokenizer=f"{choice.upstream.tokenizer} {model}",
+            scorer=lambda compressor: self.scorer_name(compressor, policy),
+            seconds=policy.cache_seconds,
+        )
+        return self.contexts.remembering(self.run, scope, lookups)
+
+
+def _by_kind(compressed: Compressed, counts: tuple[int, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for segment, count in zip(compressed.prompt.segments, counts, strict=True):
+        found[segment.kind] = found.get(segment.kind, 0) + count
+    return found
+
+
+def _why_not_worth_it(compressed: Compressed, policy: Policy) -> str:
+    """Why the original is sent although nothing failed; empty if the cut is worth it."""
+    before, after = sum(compressed.tokens_before), sum(compressed.tokens_after)
+    saved = before - after
+    if saved > 0 and saved >= policy.min_saving * before:
+        return ""
+    if saved > 0:
+        share = policy.min_saving
+        return f"only {saved} of {before} tokens would be saved, less than min_saving ({share:g})"
+    if compressed.prompt.note:
+        return compressed.prompt.note
+    longest = max(
+        range(len(compressed.why)), key=lambda i: compressed.tokens_before[i], default=None
+    )
+    return "nothing was found to cut" if longest is None else compressed.why[longest]
+
+
+def _check(rendered: str, original: str) -> None:
+    if len(rendered) >= len(original):
+        raise Unsendable("the shortened body is not shorter")
+    keys = [[m.key for m in bodies.read(text).members] for text in (rendered, original)]
+    if keys[0] != keys[1]:
+        raise Unsendable("the shortened body has other keys")

@@ -1,0 +1,149 @@
+"""The ASGI application: who may call, and which path is handled how."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.types import Receive, Scope, Send
+
+from unabridged.policies.choose import Facts, choose
+from unabridged.policies.config import Config
+from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, envelope, kind
+from unabridged.proxy.exchange import Exchange
+from unabridged.proxy.headers import Headers
+from unabridged.proxy.keys import Key, Keys
+from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.relay import relay
+from unabridged.proxy.request import PREFIX, Request
+
+CHAT = PREFIX + "/chat/completions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The proxy. Made by `serve.assemble`."""
+
+    config: Config
+    exchange: Exchange
+    keys: Keys | None
+    """None: open, and then only for programs of this machine."""
+    unready: Callable[[], list[str]]
+    """What is not ready yet, in words; empty: all is."""
+    running: Callable[[], AbstractAsyncContextManager[None]]
+    """Holds up what must be started and stopped with the server."""
+    failed: Callable[[Exception], None]
+    """Told of every exception that nobody foresaw."""
+
+    def recent(self, count: int = 200) -> list[Receipt]:
+        """The last receipts, newest first."""
+        return self.exchange.receipts.recent(count)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self.config.server.max_body_bytes
+        request = Request(scope, receive, send, max_body_bytes=limit)
+        try:
+            await self._route(request, request.send)
+        except ClientGone:
+            return
+        except Exception as error:
+            if kind(error).status == 500:
+                self.failed(error)
+            if not request.started:
+                await _refuse(error, send)
+
+    async def _route(self, request: Request, send: Send) -> None:
+        if request.path == "/healthz":
+            return await _say(send, 200, {"status": "ok"})
+        if request.path == "/readyz":
+            unready = self.unready()
+            said = {"status": "not ready" if unready else "ready", "waiting_for": unready}
+            return await _say(send, 503 if unready else 200, said)
+        caller = self._admit(request)
+        if request.path == CHAT and request.method == "POST":
+            return await self.exchange(request, send, caller)
+        if not request.path.startswith(PREFIX + "/"):
+            raise NotFound(f"nothing is served here; the API is under {PREFIX}")
+        facts = Facts(
+            path=request.path,
+            headers=request.header_map(),
+            team=caller.team if caller else None,
+            key=caller.name if caller else None,
+        )
+        name = choose(self.config, facts).upstream_name
+        await relay(request, send, self.exchange.destinations[name])
+
+    def _admit(self, request: Request) -> Key | None:
+        """Raises BadKey and ForeignSite."""
+        if self.keys is not None:
+            return self.keys.caller(request.header_map())
+        # Whoever can make a browser on this machine send requests could use the proxy: a page
+        # of any site, or one whose name was pointed here (DNS rebinding).
+        host, origin = request.header(b"host"), request.header(b"origin")
+        if host and not _loopback(urlsplit(f"//{host}").hostname):
+            raise ForeignSite(
+                f"Host {host[:100]!r} is not this machine; without a key file (server.keys_file)"
+                " only localhost is served"
+            )
+        if origin and not _loopback(urlsplit(origin).hostname):
+            raise ForeignSite(
+                "web pages of other sites may not use a proxy without keys (server.keys_file)"
+            )
+        return None
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            self.failed(error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _loopback(host: str | None) -> bool:
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _refuse(error: Exception, send: Send) -> None:
+    headers: Headers = []
+    if kind(error).status == 413:
+        # The rest of the body is on its way and nobody will read it.
+        headers = [(b"connection", b"close")]
+    if kind(error).status == 401:
+        headers = [(b"www-authenticate", b"Bearer")]
+    await _respond(send, kind(error).status, envelope(error), headers)
+
+
+async def _say(send: Send, status: int, said: object) -> None:
+    await _respond(send, status, json.dumps(said).encode(), [])
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,98 @@
+"""Errors of our own, as a client of the OpenAI API expects them: one table, one envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from unabridged.policies.asked import BadAsk, NotAllowed, UnknownPolicy
+
+
+class BadBody(Exception):
+    """The request body is not a JSON object."""
+
+
+class BadPath(Exception):
+    """The path leads out of the upstream's base URL."""
+
+
+class NotFound(Exception):
+    """Nothing is served at this path."""
+
+
+class TooLarge(Exception):
+    """The request body exceeds server.max_body_bytes."""
+
+
+class BadKey(Exception):
+    """No key, or one that the key file does not have."""
+
+
+class ForeignSite(Exception):
+    """A web page of another site tries to use an open proxy on loopback."""
+
+
+class ClientGone(Exception):
+    """The client closed its connection; there is nobody to answer."""
+
+
+class UpstreamDown(Exception):
+    """The upstream cannot be reached, or broke off."""
+
+
+class UpstreamSlow(Exception):
+    """The upstream exceeded connect_seconds, first_byte_seconds or idle_seconds."""
+
+
+class UpstreamBusy(Exception):
+    """All connections to the upstream are taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How one cause is told to the client."""
+
+    status: int
+    type: str
+    code: str
+    param: str | None = None
+
+
+TABLE: dict[type[Exception], Kind] = {
+    BadBody: Kind(status=400, type="invalid_request_error", code="bad_json"),
+    BadPath: Kind(status=400, type="invalid_request_error", code="bad_path"),
+    UnknownPolicy: Kind(
+        status=400, type="invalid_request_error", code="unknown_policy", param="unabridged.policy"
+    ),
+    BadAsk: Kind(status=400, type="invalid_request_error", code="bad_override", param="unabridged"),
+    BadKey: Kind(status=401, type="invalid_request_error", code="invalid_api_key"),
+    NotAllowed: Kind(
+        status=403, type="permission_error", code="override_not_allowed", param="unabridged"
+    ),
+    ForeignSite: Kind(status=403, type="permission_error", code="foreign_site"),
+    NotFound: Kind(status=404, type="invalid_request_error", code="not_found"),
+    TooLarge: Kind(status=413, type="invalid_request_error", code="body_too_large"),
+    UpstreamDown: Kind(status=502, type="upstream_error", code="upstream_unreachable"),
+    UpstreamBusy: Kind(status=503, type="upstream_error", code="upstream_busy"),
+    UpstreamSlow: Kind(status=504, type="upstream_error", code="upstream_timeout"),
+    Exception: Kind(status=500, type="server_error", code="internal_error"),
+}
+"""The most special class of an error decides; every status code of ours stands here."""
+
+
+def kind(error: Exception) -> Kind:
+    """How an error is told; a cause that is not in the table is an internal error."""
+    return next(TABLE[cause] for cause in type(error).__mro__ if cause in TABLE)
+
+
+def envelope(error: Exception) -> bytes:
+    """`{"error": {"message", "type", "param", "code"}}`. What an unforeseen exception says
+    stays inside: it could hold a stretch of a prompt."""
+    told = kind(error)
+    message = str(error)
+    if told is TABLE[Exception]:
+        message = f"the proxy failed with {type(error).__name__}; its log says more"
+    return json.dumps(
+        {"error": {"message": message, "type": told.type, "param": told.param, "code": told.code}},
+        ensure_ascii=False,
+    ).encode()

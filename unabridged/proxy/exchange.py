@@ -1,0 +1,221 @@
+"""One chat request from beginning to end: choose, abridge, send, restore, receipt."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, replace
+
+from starlette.types import Send
+
+from unabridged.compression import body as bodies
+from unabridged.compression.body import Body
+from unabridged.policies.asked import Asked, apply
+from unabridged.policies.choose import Choice, Facts, choose
+from unabridged.policies.config import Config
+from unabridged.proxy.abridger import Abridger, Sent
+from unabridged.proxy.errors import BadBody, ClientGone, kind
+from unabridged.proxy.headers import Headers, first, to_client, unencoded
+from unabridged.proxy.keys import Key
+from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
+from unabridged.proxy.relay import Destination, pass_on
+from unabridged.proxy.request import Request
+from unabridged.proxy.restore import Restorer
+from unabridged.proxy.upstream import Call
+from unabridged.proxy.workers import QueueFull, Workers
+
+LARGE = 16 * 1024
+"""Bytes of JSON that take longer to parse than the event loop may be held up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Everything that a chat request needs, put together at start-up."""
+
+    config: Config
+    destinations: dict[str, Destination]
+    """By the upstream's name."""
+    reading: Workers
+    """For short work that must not queue behind compressing."""
+    abridge: Abridger
+    restore: Restorer
+    receipts: Receipts
+
+    async def __call__(self, request: Request, send: Send, caller: Key | None) -> None:
+        """Raises only before the first byte of the answer."""
+        draft = Draft(said={"request_id": uuid.uuid4().hex, "path": request.path})
+        if caller is not None:
+            draft.note(key=caller.name, team=caller.team)
+        try:
+            raw = await request.body()
+            await request.while_there(self._answer(request, raw, send, caller, draft))
+        except ClientGone:
+            draft.note(ended="client gone")
+        except Exception as error:
+            draft.note(ended="refused", reason=kind(error).code)
+            raise
+        finally:
+            self.receipts.add(draft.receipt(at=time.time()))
+
+    async def _answer(
+        self, request: Request, raw: bytes, send: Send, caller: Key | None, draft: Draft
+    ) -> None:
+        """The line: choose -> split, allot, compress (in `abridge`) -> send -> restore."""
+        with draft.timed("read"):
+            body = await self._read(request, raw)
+            choice = self._choose(request, body, caller, draft)
+            own = _without_ours(body)
+        sent = await self._abridged(raw, own, body, choice, caller, draft)
+        destination = self.destinations[choice.upstream_name]
+        call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
+        if sent.index is None or choice.policy.recovery == "off":
+            await self._stream(destination, call, send, draft, None)
+        elif draft.said["stream"]:
+            await self._stream(destination, _readable(call), send, draft, sent)
+        else:
+            await self._whole(destination, _readable(call), send, draft, sent)
+
+    async def _read(self, request: Request, raw: bytes) -> Body | None:
+        """The parsed body; None if it is in an encoding that we do not open.
+
+        Raises BadBody.
+        """
+        if (request.header(b"content-encoding") or "identity").lower() != "identity":
+            return None
+        if len(raw) > LARGE:
+            try:
+                return await self.reading.run(lambda _: self._parse(raw), seconds=None)
+            except QueueFull:
+                pass
+        return self._parse(raw)
+
+    def _parse(self, raw: bytes) -> Body:
+        try:
+            return self.abridge.steps.read(raw.decode())
+        except UnicodeDecodeError as error:
+            raise BadBody(f"the request body is not UTF-8 at byte {error.start}") from None
+        except bodies.BadBody as error:
+            raise BadBody(f"{error}; send a chat request as a JSON object") from None
+
+    def _choose(
+        self, request: Request, body: Body | None, caller: Key | None, draft: Draft
+    ) -> Choice:
+        """Raises BadAsk, UnknownPolicy and NotAllowed."""
+        headers = request.header_map()
+        model = body.scalar("model") if body else None
+        facts = Facts(
+            path=request.path,
+            model=model if isinstance(model, str) else "",
+            headers=headers,
+            team=caller.team if caller else None,
+            key=caller.name if caller else None,
+        )
+        choice = choose(self.config, facts)
+        extra = body.value("unabridged") if body else None
+        if extra is not None or "x-unabridged" in headers or "x-unabridged-policy" in headers:
+            choice = apply(choice, self.config, Asked.parse(headers, extra))
+        draft.note(
+            model=facts.model[:200],
+            stream=bool(body and body.scalar("stream") is True),
+            route=choice.route,
+            policy=choice.policy_name,
+            upstream=choice.upstream_name,
+            compressor=choice.policy.compressor,
+        )
+        return choice
+
+    async def _abridged(
+        self,
+        raw: bytes,
+        own: str | None,
+        body: Body | None,
+        choice: Choice,
+        caller: Key | None,
+        draft: Draft,
+    ) -> Sent:
+        """The body to send: shortened, or the caller's own."""
+        reason = _why_untouched(body, choice)
+        if reason or body is None:
+            draft.note(reason=reason)
+            return Sent(body=raw if own is None else own.encode())
+        with draft.timed("abridge"):
+            sent = await self.abridge(
+                body.raw if own is None else own,
+                choice,
+                model=draft.said["model"],
+                tenant=f"team {caller.team}" if caller else "loopback",
+            )
+        draft.note(
+            tokens_before=sent.tokens_before,
+            tokens_after=sent.tokens_after,
+            asked=sent.asked,
+            cache=sent.cache,
+            reason=sent.reason,
+            failed_step=sent.failed_step,
+            steps=sent.milliseconds,
+        )
+        return sent
+
+    async def _stream(
+        self,
+        destination: Destination,
+        call: Call,
+        send: Send,
+        draft: Draft,
+        sent: Sent | None,
+    ) -> None:
+        """Passes the answer on as it comes; restores its wording if it is a stream of events."""
+        async with destination.upstream.stream(call) as opened:
+            _heard(draft, opened.status, opened.headers)
+            through = sent and self.restore.stream(opened.status, opened.headers, sent.index, draft)
+            headers = to_client(
+                opened.headers,
+                receipt=receipt_headers(draft.receipt(at=0)),
+                changed=through is not None,
+                length=None,
+            )
+            if await pass_on(opened, send, headers, through) is not None:
+                draft.note(ended="broken off")
+
+    async def _whole(
+        self, destination: Destination, call: Call, send: Send, draft: Draft, sent: Sent
+    ) -> None:
+        """Waits for the whole answer and restores its wording."""
+        answer = await destination.upstream.send(call)
+        _heard(draft, answer.status, answer.headers)
+        body = await self.restore.whole(answer, sent.index, draft)
+        headers = to_client(
+            answer.headers,
+            receipt=receipt_headers(draft.receipt(at=0)),
+            changed=body is not answer.body,
+            length=len(body),
+        )
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _without_ours(body: Body | None) -> str | None:
+    """The body without its `unabridged` object; None if it has none."""
+    if body is None or all(member.key != "unabridged" for member in body.members):
+        return None
+    return body.without("unabridged")
+
+
+def _why_untouched(body: Body | None, choice: Choice) -> str:
+    """Why nothing is even tried; empty if it is."""
+    if body is None:
+        return "the body is encoded"
+    if choice.policy.compressor == "off":
+        return "the policy is off"
+    if body.trouble:
+        return "a key stands twice in the body, so nobody can tell which one counts"
+    return ""
+
+
+def _readable(call: Call) -> Call:
+    return replace(call, headers=unencoded(call.headers))
+
+
+def _heard(draft: Draft, status: int, headers: Headers) -> None:
+    told = first(headers, b"x-request-id") or b""
+    draft.note(status=status, upstream_request_id=told[:100].decode("latin-1"))

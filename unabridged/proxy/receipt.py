@@ -1,0 +1,210 @@
+"""What was done to one request: told to the client in headers and to the operator in the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import re
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TextIO
+
+from unabridged.proxy.headers import Headers
+
+CacheUse = Literal["off", "hit", "part", "miss", "store-down"]
+KEPT_IN_MEMORY = 200
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One request. Holds no text of the prompt or of the answer, and no credential."""
+
+    request_id: str
+    at: float
+    """Seconds since 1970 when the request was complete."""
+    path: str
+    model: str = ""
+    stream: bool = False
+    key: str = ""
+    """Name of the caller's key."""
+    team: str = ""
+    route: str = ""
+    policy: str = ""
+    upstream: str = ""
+    compressor: str = ""
+    tokens_before: Mapping[str, int] = field(default_factory=dict)
+    """By kind of segment, in the upstream model's tokens; empty if nothing was counted."""
+    tokens_after: Mapping[str, int] = field(default_factory=dict)
+    asked: int | None = None
+    """Tokens the plan granted altogether; None: there was no plan."""
+    cache: CacheUse = "off"
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    """Spent by us, by step: read, abridge (queueing and split, plan, compress, store, render and
+    index in it) and restore."""
+    added_ms: float = 0.0
+    """Our whole share of the time."""
+    recovered: int | None = None
+    """Spans of the answer that got their original wording back; None: not looked for."""
+    reason: str = ""
+    """Why nothing was cut, or what failed; empty if all went as planned."""
+    failed_step: str = ""
+    """The step that failed, so that the request or answer went on as it came."""
+    status: int | None = None
+    """The upstream's; None if it did not answer."""
+    upstream_request_id: str = ""
+    ended: Literal["complete", "client gone", "broken off", "refused"] = "complete"
+
+    @property
+    def got(self) -> int:
+        """Tokens that were sent."""
+        return sum(self.tokens_after.values())
+
+    @property
+    def before(self) -> int:
+        return sum(self.tokens_before.values())
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A receipt while its request is under way."""
+
+    said: dict[str, Any]
+    spent: dict[str, float] = field(default_factory=dict)
+    """Milliseconds of our own, one after the other."""
+
+    def note(self, **fields: Any) -> None:
+        self.said.update(fields)
+
+    def spend(self, step: str, seconds: float) -> None:
+        self.spent[step] = self.spent.get(step, 0.0) + seconds * 1000
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spend(step, time.perf_counter() - start)
+
+    def receipt(self, *, at: float) -> Receipt:
+        """What is known by now; `at` is the time in seconds since 1970."""
+        told = {name: value for name, value in self.said.items() if name != "steps"}
+        # The steps of the abridging lie inside its time, which also counts the queueing.
+        steps = {**self.spent, **self.said.get("steps", {})}
+        return Receipt(
+            **told,
+            at=round(at, 3),
+            milliseconds={step: round(ms, 2) for step, ms in steps.items()},
+            added_ms=round(sum(self.spent.values()), 2),
+        )
+
+
+def receipt_headers(receipt: Receipt) -> Headers:
+    """`x-unabridged-*` response headers: what is known when the answer's head goes out."""
+    told: dict[str, str] = {
+        "policy": receipt.policy,
+        "cache": receipt.cache,
+        "ms": f"{receipt.added_ms:.1f}",
+    }
+    if receipt.tokens_before:
+        told["tokens-before"] = str(receipt.before)
+        told["tokens-after"] = str(receipt.got)
+    if receipt.recovered is not None and not receipt.stream:
+        told["recovered"] = str(receipt.recovered)
+    if receipt.reason:
+        told["reason"] = receipt.reason
+    return [(f"x-unabridged-{name}".encode(), _printable(value)) for name, value in told.items()]
+
+
+def _printable(value: str) -> bytes:
+    return _UNPRINTABLE.sub("?", value)[:_LONGEST_REASON].strip().encode()
+
+
+def as_record(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as plain data, as it stands in the log line and in the store."""
+    record = asdict(receipt)
+    record["before"], record["got"] = receipt.before, receipt.got
+    return {name: value for name, value in record.items() if value not in ("", None, {})}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line. A record's `fields` are put beside its message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _where(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _where(exc_info: Any) -> list[str]:
+    """The lines of code that an exception came through; never its text or its locals."""
+    lines = []
+    step = exc_info[2]
+    while step is not None:
+        code = step.tb_frame.f_code
+        lines.append(f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno} {code.co_name}")
+        step = step.tb_next
+    return lines[-8:]
+
+
+class Receipts:
+    """Takes receipts from the event loop without ever making it wait, writes each as a line of
+    JSON, remembers the last ones, and hands them to `share` (the store) in batches."""
+
+    def __init__(
+        self,
+        *,
+        share: Callable[[list[str]], None] | None = None,
+        output: TextIO | None = None,
+    ) -> None:
+        self._recent: deque[Receipt] = deque(maxlen=KEPT_IN_MEMORY)
+        self._share = share
+        self._queue: queue.SimpleQueue[Receipt | None] = queue.SimpleQueue()
+        handler = logging.StreamHandler(output or sys.stderr)
+        handler.setFormatter(JsonLines())
+        self._logger = logging.Logger("unabridged.receipt", logging.INFO)
+        self._logger.addHandler(handler)
+        self._thread = threading.Thread(target=self._work, name="unabridged-receipts", daemon=True)
+        self._thread.start()
+
+    def add(self, receipt: Receipt) -> None:
+        self._recent.appendleft(receipt)
+        self._queue.put(receipt)
+
+    def recent(self, count: int = KEPT_IN_MEMORY) -> list[Receipt]:
+        """The last receipts of this process, newest first."""
+        return list(self._recent)[:count]
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._queue.put(None)
+        self._thread.join(timeout=2)
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < 100 and not self._queue.empty():
+                batch.append(self._queue.get())
+            receipts = [r for r in batch if r is not None]
+            for receipt in receipts:
+                self._logger.info("request", extra={"fields": as_record(receipt)})
+            if receipts and self._share is not None:
+                lines = [json.dumps(as_record(r), ensure_ascii=False) for r in receipts]
+                self._share(lines)
+            if None in batch:
+                return

@@ -1,0 +1,114 @@
+"""Passes requests and answers through byte for byte, both ways as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.types import Send
+
+from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
+from unabridged.proxy.headers import Headers, first, to_client, to_upstream
+from unabridged.proxy.request import Request
+from unabridged.proxy.sse import Watch, error_event, is_event_stream
+from unabridged.proxy.upstream import Call, Opened, Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """An upstream and what our requests to it must say."""
+
+    upstream: Upstream
+    host: bytes
+    bearer: str | None
+    """The operator's credential; None: the caller's own goes on."""
+    own_keys: bool
+    """True if callers present keys of ours, which never go on."""
+
+    def call(self, request: Request, *, length: int | None = None) -> Call:
+        """The caller's request without its body; `length` is that of a new body."""
+        headers = to_upstream(
+            request.headers,
+            host=self.host,
+            bearer=self.bearer,
+            own_keys=self.own_keys,
+            length=length,
+        )
+        return Call(method=request.method, target=request.target, headers=headers)
+
+
+class Filter(Protocol):
+    """Rewrites a stream as it passes. How it is chopped does not change what comes out."""
+
+    def feed(self, piece: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class Untouched:
+    """The Filter of a stream that is passed on as it is."""
+
+    def feed(self, piece: bytes) -> bytes:
+        return piece
+
+    def flush(self) -> bytes:
+        return b""
+
+
+async def relay(request: Request, send: Send, destination: Destination) -> None:
+    """Any path but the ones that are treated specially. Raises before the first byte of the
+    answer only, but for ClientGone."""
+    call = destination.call(request)
+    if request.has_body:
+        headers = call.headers
+        if first(headers, b"content-length") is None:
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
+        call = Call(method=call.method, target=call.target, headers=headers, body=request.pieces())
+    else:
+        await request.body()
+
+    async def work() -> None:
+        async with destination.upstream.stream(call) as opened:
+            request.abandon_body()
+            headers = to_client(opened.headers, receipt=[], changed=False, length=None)
+            await pass_on(opened, send, headers)
+
+    await request.while_there(work())
+
+
+async def pass_on(
+    opened: Opened, send: Send, headers: Headers, through: Filter | None = None
+) -> Exception | None:
+    """Hands an answer to the client piece by piece; returns what broke it off, if anything.
+
+    An event stream that breaks off ends with an error event. Any other answer is left
+    incomplete, so that the server closes the connection and the client can tell.
+    """
+    through = through or Untouched()
+    events = is_event_stream((first(opened.headers, b"content-type") or b"").decode("latin-1"))
+    if events and first(headers, b"x-accel-buffering") is None:
+        headers = [*headers, (b"x-accel-buffering", b"no")]
+    await send({"type": "http.response.start", "status": opened.status, "headers": headers})
+    watch = Watch()
+    try:
+        async for piece in opened.pieces():
+            out = through.feed(piece)
+            if out:
+                watch.see(out)
+                await send({"type": "http.response.body", "body": out, "more_body": True})
+        if events and not watch.ended and not _framed(opened.headers):
+            raise UpstreamDown("the upstream closed the connection in mid-answer")
+        await send({"type": "http.response.body", "body": through.flush(), "more_body": False})
+        return None
+    except (UpstreamDown, UpstreamSlow) as error:
+        if events:
+            last = through.flush()
+            watch.see(last)
+            last += error_event(error, between_events=watch.between_events)
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+        return error
+
+
+def _framed(headers: Headers) -> bool:
+    """True if HTTP itself tells the end of a body from a lost connection."""
+    return any(k.lower() in (b"transfer-encoding", b"content-length") for k, _ in headers)

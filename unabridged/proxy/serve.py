@@ -1,0 +1,278 @@
+"""Puts the proxy together from a configuration and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+import uvicorn
+
+from unabridged.compression.body import read
+from unabridged.compression.compress import compress
+from unabridged.compression.compressors import COMPRESSORS
+from unabridged.compression.job import Cut, Job
+from unabridged.compression.join import render
+from unabridged.compression.plan import allot
+from unabridged.compression.scorer import Scorer
+from unabridged.compression.split import split
+from unabridged.compression.tokens import counter
+from unabridged.policies.config import Config
+from unabridged.proxy.abridger import Abridger
+from unabridged.proxy.app import App
+from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
+from unabridged.proxy.contexts import Contexts
+from unabridged.proxy.exchange import Exchange
+from unabridged.proxy.keys import load_keys
+from unabridged.proxy.receipt import JsonLines, Receipts
+from unabridged.proxy.relay import Destination
+from unabridged.proxy.restore import Restorer
+from unabridged.proxy.scorers import Scorers
+from unabridged.proxy.steps import Steps
+from unabridged.proxy.store import (
+    RECEIPTS,
+    RECEIPTS_KEPT,
+    EmbeddedStore,
+    server_secret,
+    store_url,
+)
+from unabridged.proxy.upstream import HttpUpstream
+from unabridged.proxy.weights import default_home
+from unabridged.proxy.workers import Workers
+from unabridged.recovery.answer import restore_answer
+from unabridged.recovery.index import Index
+from unabridged.recovery.stream import StreamRestorer
+
+SCORED = ("llmlingua",)
+"""Compressors whose outcome depends on the weights of a model."""
+
+
+class NotServable(Exception):
+    """The configuration is valid, but must or can not be served; the text says what to change."""
+
+
+def state_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the proxy keeps its state: $UNABRIDGED_HOME, or the user's state directory."""
+    home = environment.get("UNABRIDGED_HOME")
+    return Path(home) if home else platformdirs.user_state_path("unabridged")
+
+
+def the_steps() -> Steps:
+    """The real ones."""
+    return Steps(
+        read=read,
+        split=split,
+        allot=allot,
+        compress=compress,
+        render=render,
+        index=Index.build,
+        restore_answer=restore_answer,
+        stream_restorer=StreamRestorer,
+    )
+
+
+def run(config: Config, *, state_dir: Path, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serves until a signal says stop; then lets running answers finish for
+    `server.grace_seconds`. `on_ready` gets the base URL for clients as soon as it is open.
+
+    Raises NotServable, BadKeyFile, BadSecret and StoreNotStarted.
+    """
+    app = assemble(config, state_dir=state_dir)
+    server = Server(app, on_ready)
+    server.run(sockets=[server.config.bind_socket()])
+
+
+class Server(uvicorn.Server):
+    """uvicorn, set up for byte-for-byte relaying."""
+
+    def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
+        server = app.config.server
+        self._on_ready = on_ready
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=server.host,
+                port=server.port,
+                loop="uvloop" if sys.platform != "win32" else "asyncio",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                # The upstream's own Date and Server reach the client.
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=int(server.grace_seconds),
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """What clients use as base_url. Known once the server has started."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+    async def startup(self, sockets: list[object] | None = None) -> None:
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started and self._on_ready is not None:
+            self._on_ready(self.url)
+
+
+def assemble(
+    config: Config,
+    *,
+    state_dir: Path,
+    steps: Steps | None = None,
+    environment: Mapping[str, str] = os.environ,
+    models: Path | None = None,
+    output: TextIO | None = None,
+    scorers: Scorers | None = None,
+) -> App:
+    """The application, with nothing started yet but the embedded store (if no other store is
+    configured) and the loading of models.
+
+    `steps` replaces the real ones, `models` is the model cache, `output` takes the log lines
+    instead of stderr. Raises NotServable, BadKeyFile, BadSecret and StoreNotStarted.
+    """
+    keys = load_keys(Path(config.server.keys_file)) if config.server.keys_file else None
+    if keys is None and not _is_loopback(config.server.host):
+        raise NotServable(
+            f"server.host {config.server.host!r} can be reached from other machines, and there"
+            " are no keys: set server.keys_file, or use 127.0.0.1"
+        )
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = server_secret(state_dir, environment)
+    bearers = {name: _bearer(name, config, environment) for name in config.upstreams}
+    store = _open_store(config, state_dir, environment)
+    steps = steps or the_steps()
+    scorers = scorers or Scorers(models or default_home(), _load_scorer)
+    server = config.server
+    reading = Workers(threads=1, queue=256, name="read")
+    compressing = Workers(threads=server.workers, queue=server.queue)
+    receipts = Receipts(share=store.share, output=output)
+    upstreams = {name: HttpUpstream(name, each) for name, each in config.upstreams.items()}
+    exchange = Exchange(
+        config=config,
+        destinations={
+            name: Destination(
+                upstream=upstream,
+                host=upstream.host,
+                bearer=bearers[name],
+                own_keys=keys is not None,
+            )
+            for name, upstream in upstreams.items()
+        },
+        reading=reading,
+        abridge=Abridger(
+            steps=steps,
+            workers=compressing,
+            contexts=Contexts(cache=store.cache, secret=secret),
+            counter=counter,
+            scorer=scorers.of,
+            scorer_name=lambda name, policy: scorers.revision(policy) if name in SCORED else "",
+            run=_compute,
+        ),
+        restore=Restorer(steps=steps, workers=reading),
+        receipts=receipts,
+    )
+    log = _logger(output)
+
+    @contextlib.asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        for policy in _in_use(config):
+            scorers.begin(policy)
+        try:
+            yield
+        finally:
+            for upstream in upstreams.values():
+                await upstream.close()
+            compressing.close()
+            reading.close()
+            receipts.close()
+            store.stop()
+
+    return App(
+        config=config,
+        exchange=exchange,
+        keys=keys,
+        unready=lambda: [f"scorer {source}" for source in scorers.loading],
+        running=running,
+        failed=lambda error: log.error("internal error", exc_info=error),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Store:
+    cache: Cache
+    share: Callable[[list[str]], None]
+    stop: Callable[[], None]
+
+
+def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str]) -> _Store:
+    url = store_url(config.store, environment)
+    embedded = None if url else EmbeddedStore(state_dir)
+    if embedded is not None:
+        embedded.start()
+    breaker = Breaker(on_rest=embedded.revive if embedded else lambda: None)
+    target = url or (embedded.url if embedded else "")
+    cache = RedisCache(client(target, timeout_ms=config.store.timeout_ms), breaker)
+
+    def share(lines: list[str]) -> None:
+        with contextlib.suppress(StoreDown):
+            cache.push(RECEIPTS, lines, most=RECEIPTS_KEPT)
+
+    return _Store(cache=cache, share=share, stop=embedded.stop if embedded else lambda: None)
+
+
+def _compute(name: str, job: Job) -> Cut:
+    return COMPRESSORS[name](job)
+
+
+def _load_scorer(place: Path) -> Scorer:
+    # torch takes seconds to import, and only whoever scores needs it.
+    from unabridged.compression.causal_lm import CausalScorer
+
+    return CausalScorer(place)
+
+
+def _in_use(config: Config) -> set[str]:
+    """Weights of the policies that routes name and that may need a model."""
+    policies = (config.policies[route.policy] for route in config.routes)
+    return {p.scorer for p in policies if p.compressor in (*SCORED, "auto")}
+
+
+def _bearer(name: str, config: Config, environment: Mapping[str, str]) -> str | None:
+    variable = config.upstreams[name].api_key_env
+    if variable is None:
+        return None
+    if not environment.get(variable):
+        raise NotServable(
+            f"the environment variable {variable} is not set, which"
+            f" upstreams.{name}.api_key_env names"
+        )
+    return environment[variable]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _logger(output: TextIO | None) -> logging.Logger:
+    handler = logging.StreamHandler(output or sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger = logging.Logger("unabridged.proxy", logging.INFO)
+    logger.addHandler(handler)
+    return logger

