@@ -103,6 +103,23 @@ def shift(spans: Iterable[Span], by: int) -> Spans:
     return tuple((start + by, end + by) for start, end in spans)
 
 
+def compose(outer: Sequence[Span], inner: Iterable[Span]) -> Spans:
+    """Spans of the text that `outer` extracts, as spans of the text it was extracted from."""
+    starts: list[int] = []
+    reached = 0
+    for start, end in outer:
+        starts.append(reached)
+        reached += end - start
+    found: list[Span] = []
+    for start, end in inner:
+        i = bisect_right(starts, start) - 1
+        while i < len(outer) and starts[i] < end:
+            by = outer[i][0] - starts[i]
+            found.append((max(start + by, outer[i][0]), min(end + by, outer[i][1])))
+            i += 1
+    return normalise(found)
+
+
 def coarsen(units: Sequence[Span], whole: Sequence[Span]) -> list[Span]:
     """Merge neighbouring units so that no border between two of them lies inside a `whole` span.
 

@@ -67,7 +67,7 @@ def clusters(text: str) -> list[Span]:
         # space do. Walking back over joiners is enough for the rest.
         start = _walk_back(text, risky.start(), reached)
         while start <= risky.start():
-            end = _CLUSTER.match(text, start).end()  # type: ignore[union-attr]
+            end = _CLUSTER.match(text, start).end()
             if end - start > 1:
                 found.append((start, end))
             start = end

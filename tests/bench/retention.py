@@ -1,0 +1,139 @@
+"""How many answers survive compression: real prompts with known answers, set by set.
+
+    python tests/bench/retention.py --data DIR --compressor extractive --rates 0.5,0.25,0.1
+
+Documents are compressed to the rate of their own tokens; a row counts if one of its answers is
+still in them, letter case aside. Rows with an even index were used for tuning, those with an odd
+index were not. `head` keeps the beginning, `random` random sentences, both to the same budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from unabridged.compression.compress import compress
+from unabridged.compression.extractive import _units, _words
+from unabridged.compression.job import Count, Cut, Job
+from unabridged.compression.plan import Grant, Plan
+from unabridged.compression.prompt import Prompt, Segment, Where
+from unabridged.compression.select import Selection, spans_of
+from unabridged.compression.tokens import counter
+from unabridged.policies.policy import Policy
+
+SETS = ("nq20", "nq10", "hotpotqa", "squad2", "xquad", "cmrc_zh", "qmsum_windows")
+
+
+def prompt_of(row: dict[str, Any]) -> Prompt:
+    """Documents as `Document [n](Title: ...) text`, then the question."""
+    segments: list[Segment] = []
+    at = 0
+    for n, document in enumerate(row["documents"], 1):
+        head = f"Document [{n}](Title: {document['title']}) "
+        text = f"{head}{document['text']}\n"
+        where = Where(path=("messages", 0, "content"), start=at)
+        segments.append(Segment(kind="document", text=text, where=where, head=len(head), tail=1))
+        at += len(text)
+    where = Where(path=("messages", 0, "content"), start=at)
+    segments.append(Segment(kind="question", text=row["question"], where=where))
+    return Prompt(body="", segments=tuple(segments))
+
+
+def head(name: str, job: Job) -> Cut:
+    """The beginning of the documents."""
+    return _in_order(job, _units(job.segments))
+
+
+def at_random(name: str, job: Job) -> Cut:
+    """Sentences drawn with a fixed seed."""
+    units = list(_units(job.segments))
+    random.Random(7).shuffle(units)
+    return _in_order(job, units)
+
+
+def _in_order(job: Job, units: list[Any]) -> Cut:
+    selection = Selection(segments=job.segments, count=job.count)
+    chosen = selection.choose(units, job.tokens, split=lambda unit: _words(job, unit))
+    return Cut(kept=spans_of(job.segments, chosen), why=("",) * len(job.segments))
+
+
+BASELINES: dict[str, Callable[[str, Job], Cut]] = {"head": head, "random": at_random}
+
+
+def survives(row: dict[str, Any], text: str) -> bool:
+    folded = text.casefold()
+    return any(answer.casefold() in folded for answer in row["answers"])
+
+
+def gold_words(row: dict[str, Any], text: str) -> bool:
+    """For meetings, whose answers are summaries: half of the answer's long words are there."""
+    wanted = {w for a in row["answers"] for w in re.findall(r"\w{6,}", a.casefold())}
+    folded = text.casefold()
+    return sum(word in folded for word in wanted) * 2 >= max(len(wanted), 1)
+
+
+def measure(
+    rows: list[dict[str, Any]], name: str, rate: float, count: Count, folded: bool
+) -> Iterator[tuple[bool, int, int, float]]:
+    """For each row: does the answer survive, tokens asked, tokens got, milliseconds."""
+    for row in rows:
+        prompt = prompt_of(row)
+        policy = Policy(compressor="auto" if name in BASELINES else name, min_saving=0)
+        counts = tuple(count(s.text) for s in prompt.segments)
+        documents = tuple(range(len(prompt.segments) - 1))
+        before = sum(counts[i] for i in documents)
+        asked = int(rate * before)
+        grant = Grant(
+            turn=0, kind="document", segments=documents, before=before, tokens=asked, why=""
+        )
+        plan = Plan(grants=(grant,), counts=counts, asked=None)
+        start = time.perf_counter()
+        extra = {"run": BASELINES[name]} if name in BASELINES else {}
+        done = compress(prompt, plan, policy, count, **extra)  # type: ignore[arg-type]
+        spent = (time.perf_counter() - start) * 1000
+        text = "".join(done.text(i) for i in documents)
+        kept = gold_words(row, text) if folded else survives(row, text)
+        yield kept, asked, sum(done.tokens_after[i] for i in documents), spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--data", type=Path, required=True, help="folder with prompts/*.jsonl")
+    parser.add_argument("--compressor", default="extractive,head,random")
+    parser.add_argument("--rates", default="0.5,0.25,0.1")
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--limit", type=int, default=None, help="rows of each set")
+    options = parser.parse_args()
+    count = counter("gpt-4o")
+    print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name in options.sets.split(","):
+        path = options.data / "prompts" / f"{name}.jsonl"
+        if not path.exists():
+            print(f"| {name} | skipped: no {path.name} | | | | | | | | |")
+            continue
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()][: options.limit]
+        for rate in map(float, options.rates.split(",")):
+            for compressor in options.compressor.split(","):
+                found = list(measure(rows, compressor, rate, count, name == "qmsum_windows"))
+                kept = [float(f[0]) for f in found]
+                print(
+                    f"| {name} | {len(rows)} | {rate:g} | {compressor} "
+                    f"| {statistics.mean(kept):.2f} | {statistics.mean(kept[::2]):.2f} "
+                    f"| {statistics.mean(kept[1::2]):.2f} "
+                    f"| {statistics.median(f[1] for f in found):.0f} "
+                    f"| {statistics.median(f[2] for f in found):.0f} "
+                    f"| {statistics.median(f[3] for f in found):.1f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
