@@ -38,7 +38,7 @@ def _bare(question: str) -> str:
 
 
 def _is_json(row: Row) -> bool:
-    return bool(row["documents"]) and row["documents"][0]["text"].lstrip().startswith("{")
+    return row["lang"] == "json"
 
 
 def _plain(row: Row) -> str:

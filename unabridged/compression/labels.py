@@ -13,7 +13,8 @@ _NAMES: dict[Role, str] = {
         context|contexts|the context|provided context|relevant context|given context|context information
         document|documents|docs|retrieved documents|relevant documents|provided documents
         passage|passages|retrieved passages|relevant passages|paragraph|paragraphs
-        search results|results|retrieved results|web results|search result|retrieved context
+        search results|results|retrieved results|web results|search result|retrieved context|webpage|web page
+        doc|file|chunk|snippet|source|result|article text|search engine results
         sources|references|reference|reference text|reference material|knowledge|knowledge base
         background information|supporting documents|evidence|facts|snippets|excerpt|excerpts
         text|the text|input text|related text|source text|full text|article|the article|articles
@@ -117,7 +118,8 @@ TAGS: dict[str, Role] = {
         chunk chunks snippet snippets search_result search_results search-results results knowledge
         knowledge_base reference references retrieved_documents retrieved_context transcript
         document_content page webpage web_page file files email emails excerpt excerpts paper text
-        background data meeting contract report story book 문서 文档 文書 上下文 资料""".split(),
+        background documentation manual resume cv letter review reviews notes minutes thread
+        conversation ticket data meeting contract report story book 문서 文档 文書 上下文 资料""".split(),
         "documents",
     ),
     **dict.fromkeys(

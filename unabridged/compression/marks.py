@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,13 +28,17 @@ _LABEL = re.compile(
     r"(?P<colon>[:：])(?:\*\*|__)?[ \t]*"
 )
 _NUMBERED_DOCUMENT = re.compile(
-    r"[ \t]{0,4}(?P<name>[^\W\d][^\n\[(:：\d]{0,30}?)[ \t]*[\[(#]?(?P<n>\d{1,4})[\])]?[ \t]*"
+    r"[ \t]{0,4}[\[【<(「]{0,2}(?P<name>[^\W\d][^\n\[(:：\d#№]{0,30}?)[ \t]*(?:[:：][ \t]*)?[\[(#№]?(?P<n>\d{1,4})(?![\w.-]\w|\d)"
+    r"(?:[ \t]+begin|번|号)?[\])】>」]{0,2}[ \t]*"
     r"(?P<title>\((?:[^\n()]|\([^\n()]*\)){0,300}\))?[ \t]*(?P<colon>[:：.\-–]?)[ \t]*"
 )
 _RULE = re.compile(r"^[ \t]*([-=#*_~])\1{2,}[ \t]*$", re.MULTILINE)
 _QUOTES = re.compile(r"\"{3}|'{3}|«{3}|»{3}")
 _JSON = re.compile(r"^[ \t]*[\[{]", re.MULTILINE)
-_LLMLINGUA = re.compile(r"<llmlingua(?P<options>[^<>]{0,200})>(?P<text>.*?)</llmlingua>", re.DOTALL)
+_LLMLINGUA = re.compile(r"<llmlingua((?:[\s,][^<>]{0,200})?)>")
+_LLMLINGUA_END = "</llmlingua>"
+_RATE = re.compile(r"rate\s*=\s*['\"]?(\d+(?:\.\d+)?|\.\d+)")
+_NO_COMPRESS = re.compile(r"compress\s*=\s*['\"]?false", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +93,7 @@ def tags(text: str, lo: int, hi: int, avoid: Sequence[Span] = ()) -> list[Mark]:
     for tag in _TAG.finditer(text, lo, hi):
         name = tag[2].casefold()
         role = TAGS.get(name)
-        if role is None or tag[4] or any(a <= tag.start() < b for a, b in avoid):
+        if role is None or tag[4] or _hidden(tag.start(), avoid):
             continue
         if not tag[1]:
             opened.setdefault(name, []).append(tag)
@@ -137,7 +143,25 @@ def outline(text: str, lo: int, hi: int, *, plain: bool = True) -> list[Mark]:
         mark = line_mark(text, start, end)
         if mark is not None:
             open_marks.append(mark)
-    return outermost([*shut, *open_marks])
+    return _without_inner_labels(text, outermost([*shut, *open_marks]))
+
+
+def _without_inner_labels(text: str, marks: Sequence[Mark]) -> list[Mark]:
+    """Without the `text:` that stands in a numbered document, behind its title."""
+    kept: list[Mark] = []
+    for mark in marks:
+        before = kept[-1] if kept else None
+        if (
+            before is not None
+            and before.role == mark.role == "documents"
+            and before.single
+            and not (mark.single or before.closed or mark.closed)
+            and mark.start - before.start < 600
+            and "\n\n" not in text[before.start : mark.start]
+        ):
+            continue
+        kept.append(mark)
+    return kept
 
 
 def line_mark(text: str, start: int, end: int) -> Mark | None:
@@ -177,10 +201,12 @@ def _label(text: str, line: str, start: int) -> Mark | None:
 
 def _numbered_document(text: str, line: str, start: int) -> Mark | None:
     found = _NUMBERED_DOCUMENT.match(line)
-    if found is None or not (found["colon"] or found["title"] or "[" in found[0]):
-        # `Document 1` alone on its line is a mark as well, `Text 5 times` is none.
-        if found is None or found.end() != len(line):
-            return None
+    if found is None:
+        return None
+    # `Document 1` alone on its line is a mark as well; `Text 5 times as long` is none.
+    shaped = found["colon"] or found["title"] or any(c in found[0] for c in "[]【】<>「」")
+    if not shaped and found.end() != len(line):
+        return None
     role, _ = role_of(found["name"].strip())
     if role not in ("documents", "examples"):
         return None
@@ -193,27 +219,56 @@ def _numbered_document(text: str, line: str, start: int) -> Mark | None:
     )
 
 
-def llmlingua(text: str) -> list[tuple[re.Match[str], float | None, bool]]:
-    """`<llmlingua rate=0.4, compress=False>` parts: the match, the rate, whether to compress."""
-    found = []
-    for part in _LLMLINGUA.finditer(text) if "</llmlingua>" in text else ():
-        rate = re.search(r"rate\s*=\s*['\"]?([0-9.]+)", part["options"])
-        compress = not re.search(r"compress\s*=\s*['\"]?false", part["options"], re.IGNORECASE)
-        try:
-            share = float(rate[1]) if rate else None
-        except ValueError:
-            share = None
-        found.append((part, share if share is not None and 0 < share <= 1 else None, compress))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """A part in `<llmlingua rate=0.4, compress=False>` tags, as the LLMLingua library has them
+    ("structured prompt compression" in its documentation)."""
+
+    start: int
+    inner: int
+    close: int
+    end: int
+    rate: float | None
+    compress: bool
+
+
+def llmlingua(text: str, lo: int, hi: int) -> list[Tagged]:
+    """The parts of a stretch in llmlingua tags."""
+    found: list[Tagged] = []
+    for opening in _LLMLINGUA.finditer(text, lo, hi):
+        if found and opening.start() < found[-1].end:
+            continue
+        close = text.find(_LLMLINGUA_END, opening.end(), hi)
+        if close < 0:
+            break
+        rate = _RATE.search(opening[1])
+        share = float(rate[1]) if rate else None
+        found.append(
+            Tagged(
+                start=opening.start(),
+                inner=opening.end(),
+                close=close,
+                end=close + len(_LLMLINGUA_END),
+                rate=share if share is not None and 0 < share <= 1 else None,
+                compress=not _NO_COMPRESS.search(opening[1]),
+            )
+        )
     return found
 
 
 def _opens_line(text: str, at: int, lo: int) -> bool:
-    before = text[max(lo, text.rfind("\n", lo, at) + 1) : at].strip()
+    start = max(lo, at - 200)
+    before = text[start:at]
+    if "\n" not in before and start > lo:
+        return before.rstrip().endswith(">")
+    before = before.rsplit("\n", 1)[-1].strip()
     return not before or before.endswith((">", ":", "："))
 
 
 def _hidden(at: int, avoid: Sequence[Span]) -> bool:
-    return any(a <= at < b for a, b in avoid)
+    """Whether a place lies in one of some sorted stretches."""
+    number = bisect_right(avoid, (at, sys.maxsize)) - 1
+    return number >= 0 and at < avoid[number][1]
 
 
 def _triple_quotes(text: str, lo: int, hi: int, avoid: Sequence[Span]) -> list[Mark]:
@@ -260,21 +315,24 @@ def _json_blocks(text: str, lo: int, hi: int, avoid: Sequence[Span]) -> list[Mar
 
 
 def _ruled(text: str, lo: int, hi: int, avoid: Sequence[Span]) -> list[Mark]:
-    rules = [r for r in _RULE.finditer(text, lo, hi) if not _hidden(r.start(), avoid)]
+    rules = [r for r in _RULE.finditer(text, lo, hi) if not _hidden(r.start(), avoid)][:200]
     found: list[Mark] = []
     for number, rule in enumerate(rules):
         if found and rule.start() < (found[-1].end or hi):
             continue
-        before = text[lo : rule.start()].rstrip()[-300:].rsplit("\n\n", 1)[-1]
-        if not about_text(before) or (
-            len(rule[0].strip()) < 5 and not before.endswith((":", "："))
-        ):
+        before = text[max(lo, rule.start() - 300) : rule.start()].rstrip().rsplit("\n\n", 1)[-1]
+        long = len(rule[0].strip()) >= 5
+        line = before.rsplit("\n", 1)[-1]
+        announced = (
+            line_mark(line, 0, len(line)) is not None if long else line.endswith((":", "："))
+        )
+        if not announced and not (long and about_text(before)):
             continue
         same = [r for r in rules[number + 1 :] if r[0].strip() == rule[0].strip()]
         inner = min(rule.end() + 1, hi)
         if same and width(text[inner : same[0].start()]) >= 60:
             # Rules may also stand between the documents: the last one closes them all.
-            last = same[-1] if len(rule[0].strip()) < 5 else same[0]
+            last = same[0] if long else same[-1]
             found.append(Mark(role="documents", why="text between rules", start=rule.start(), inner=inner,
                               close=last.start(), end=min(last.end() + 1, hi)))  # fmt: skip
         elif not same and width(text[inner:hi]) >= 200:
@@ -301,11 +359,12 @@ def numbered(text: str, lo: int, hi: int) -> list[list[Mark]]:
             for _, start, inner in run
         ]
         for runs in styles.values()
-        for run in runs
-        if len(run) > 1
+        for run in [run for run in runs if len(run) > 1][:_MOST_RUNS]
     ]  # fmt: skip
 
 
+# Each run costs a look at all that follows it.
+_MOST_RUNS = 10
 _NUMBER = re.compile(
     r"^[ \t]{0,4}(?P<before>[\[(【「]?)(?P<n>\d{1,3})(?P<after>[\])】」.、．:)])(?:[ \t]+|(?=\D))(?=\S)",
     re.MULTILINE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +18,14 @@ from unabridged.compression.cues import (
     width,
 )
 from unabridged.compression.marks import Mark, gaps, llmlingua, numbered, outermost, outline, tags
-from unabridged.compression.passages import Piece, divide, document, paragraphs, tagged_document
+from unabridged.compression.passages import (
+    Piece,
+    divide,
+    document,
+    paragraphs,
+    speakers,
+    tagged_document,
+)
 from unabridged.compression.prompt import Span
 from unabridged.compression.regions import (
     Region,
@@ -31,6 +40,7 @@ _LEAD = re.compile(r"[^\n]{3,240}?[:：]\s+")
 _LONGEST_REQUEST = 700
 _SHORT_MESSAGE = 1200
 _LEAST_PROSE = 500
+_LEAST_UNANNOUNCED = 1500
 _LEAST_DOCUMENT = 60
 _LEAST_SYSTEM_DOCUMENT = 200
 
@@ -64,27 +74,15 @@ def pieces(text: str, lo: int = 0, hi: int | None = None, *, system: bool = Fals
     hi = len(text) if hi is None else hi
     out: list[Piece] = []
     at = lo
-    for part, rate, compress in llmlingua(text[lo:hi]):
-        start, end = lo + part.start(), lo + part.end()
-        out.extend(_unmarked(text, at, start, system=system))
-        piece = document(
-            text, start, end, "llmlingua tag", lo + part.start("text"), lo + part.end("text")
-        )
-        if compress and rate != 1.0:
-            out.append(
-                replace(piece, rate=rate, why=f"llmlingua tag{f', rate {rate}' if rate else ''}")
-            )
+    for part in llmlingua(text, lo, hi):
+        out.extend(_unmarked(text, at, part.start, system=system))
+        piece = document(text, part.start, part.end, "llmlingua tag", part.inner, part.close)
+        if part.compress and part.rate != 1.0:
+            out.append(replace(piece, rate=part.rate))
         else:
-            out.append(
-                Piece(
-                    kind="instruction",
-                    start=start,
-                    end=end,
-                    protected=True,
-                    why="llmlingua tag: compress=False",
-                )
-            )
-        at = end
+            why = "llmlingua tag: not to be compressed"
+            out.append(replace(piece, kind="instruction", head=0, tail=0, protected=True, why=why))
+        at = part.end
     out.extend(_unmarked(text, at, hi, system=system))
     return out
 
@@ -127,7 +125,8 @@ def _example_spans(
 
 
 def _inside(at: int, spans: Sequence[Span]) -> bool:
-    return any(a <= at < b for a, b in spans)
+    number = bisect_right(spans, (at, sys.maxsize)) - 1
+    return number >= 0 and at < spans[number][1]
 
 
 def _numbered_passages(text: str, lo: int, hi: int) -> list[Mark]:
@@ -158,10 +157,11 @@ def _place(draft: _Draft, found: list[Region]) -> None:
     for a, b in example_marks(found):
         mark = found[a].mark
         taken[a] = b, found[b - 1].end, mark.why if mark else "example"
+    covered = {i for a, (b, _, _) in taken.items() for i in range(a, b)}
     sure = any(r.role == "examples" for r in found)
     shown = units(text, found, sure=sure and not draft.system)
     for unit in shown:
-        if not any(a <= unit.first < b for a, (b, _, _) in taken.items()):
+        if unit.first not in covered:
             taken[unit.first] = unit.last, unit.end, unit.why
     if shown and not any(r.role == "question" for r in found[shown[-1].last :]):
         last = shown[-1]
@@ -280,7 +280,9 @@ def _documents(draft: _Draft, found: Sequence[Region], number: int) -> None:
         alone = mark.single and _single_paragraphs(text, found, number)
         first = paragraphs(text, region.inner, region.close)
         close = (
-            first[0][1] if alone and first else _peel(text, region.inner, region.close, sure=asked)
+            first[0][1]
+            if alone and first
+            else _peel(text, region.inner, region.close, sure=asked, last=number + 1 == len(found))
         )
     if mark.single:
         draft.pieces.append(document(text, region.start, close, mark.why, region.inner))
@@ -314,28 +316,39 @@ def _closed(text: str, region: Region) -> list[Piece]:
 
 def _single_paragraphs(text: str, found: Sequence[Region], number: int) -> bool:
     """Whether all numbered documents before this one are of one paragraph each."""
-    before = [r for r in found[:number] if r.role == "documents" and r.mark and r.mark.single]
+    before = [
+        r
+        for r in found[max(0, number - 50) : number]
+        if r.role == "documents" and r.mark and r.mark.single
+    ]
     return bool(before) and all(len(paragraphs(text, r.start, r.end)) == 1 for r in before)
 
 
-def _peel(text: str, lo: int, hi: int, *, sure: bool) -> int:
+def _peel(text: str, lo: int, hi: int, *, sure: bool, last: bool = False) -> int:
     """Where the last document ends and the writer speaks again. `sure`: the question is
-    elsewhere, so that only an order is taken off."""
+    elsewhere, so that only an order is taken off. `last`: nothing follows in the message."""
     blocks = paragraphs(text, lo, hi)
     end = hi
     for start, stop in reversed(blocks[1:]):
         words = text[start:stop].strip()
-        if width(words) > _LONGEST_REQUEST or not (orders(words) or options(words)):
+        spoken = orders(words) or options(words) or (last and _aside(words, (start - lo)))
+        if width(words) > _LONGEST_REQUEST or not spoken:
             break
         if sure and asks(words) and not about_text(words):
             break
         end = start
     if end == hi and not sure:
-        last = text.rfind("\n", lo, lo + len(text[lo:hi].rstrip())) + 1
-        words = text[last:hi].strip()
-        if last > lo and asks(words) and width(words) < _LONGEST_REQUEST:
-            return last
+        line = text.rfind("\n", lo, lo + len(text[lo:hi].rstrip())) + 1
+        words = text[line:hi].strip()
+        if line > lo and asks(words) and width(words) < _LONGEST_REQUEST:
+            return line
     return end
+
+
+def _aside(words: str, before: int) -> bool:
+    """Whether a short last paragraph is the writer's own, behind long sources."""
+    size = width(words)
+    return size <= 300 and (about_text(words) or (size <= 150 and before > 10 * len(words)))
 
 
 def _judge_loose(draft: _Draft) -> None:
@@ -391,16 +404,27 @@ def _span(piece: Piece) -> tuple[int, int]:
 def _prose(draft: _Draft) -> None:
     """Long text between a request in front and a request behind, without a mark."""
     sizes = {i: draft.pieces[i].end - draft.pieces[i].start for i in draft.loose}
-    if not sizes:
+    asked = [i for i, p in enumerate(draft.pieces) if p.kind == "question"]
+    if asked and asked[-1] == len(draft.pieces) - 1:
+        _behind_question(draft, asked[-1])
+    if not sizes or draft.has("document"):
         return
     number = max(sizes, key=lambda i: sizes[i])
     piece = draft.pieces[number]
     later = draft.has("question")
     lo, hi = _prose_span(draft.text, piece.start, piece.end, later=later)
     request = draft.text[piece.start : lo] + "\n" + draft.text[hi : piece.end]
-    if width(draft.text[lo:hi].strip()) < _LEAST_PROSE or not (lo > piece.start or hi < piece.end):
+    if width(draft.text[lo:hi].strip()) < _LEAST_PROSE:
         return
-    spoken = about_text(request) or (later and lo > piece.start) or asks(draft.text[hi : piece.end])
+    spoken = bool(speakers(draft.text, lo, hi))
+    if not spoken and not later and lo == piece.start and hi == piece.end:
+        return
+    spoken = (
+        spoken
+        or about_text(request)
+        or (later and lo > piece.start)
+        or (asks(draft.text[hi : piece.end]) and width(draft.text[lo:hi]) >= _LEAST_UNANNOUNCED)
+    )
     if not spoken or _speaks_to_model(draft.text, lo, hi):
         return
     new: list[Piece] = []
@@ -411,6 +435,15 @@ def _prose(draft: _Draft) -> None:
         kind = "instruction" if later else "question"
         new.append(replace(piece, kind=kind, start=hi, why="request behind a long text"))
     draft.pieces[number : number + 1] = new
+
+
+def _behind_question(draft: _Draft, number: int) -> None:
+    """A transcript may follow a leading question without a mark of its own."""
+    piece = draft.pieces[number]
+    first = paragraphs(draft.text, piece.start, piece.end)[0][1]
+    if first < piece.end and speakers(draft.text, first, piece.end):
+        new = divide(draft.text, first, piece.end, "transcript behind the question")
+        draft.pieces[number:] = [replace(piece, end=first), *new]
 
 
 def _prose_span(text: str, start: int, end: int, *, later: bool) -> tuple[int, int]:

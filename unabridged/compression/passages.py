@@ -38,6 +38,9 @@ _RULE = re.compile(r"^[ \t]*([-=*_~#])\1{2,}[ \t]*$\n?", re.MULTILINE)
 _INNER_TAG = re.compile(
     r"<(document_content|page_content|content|text|body|passage|snippet)>", re.IGNORECASE
 )
+_DEEPEST = 3
+"""Levels of tags in tags that are looked into."""
+
 _NOT_TEXT = {
     "id",
     "_id",
@@ -85,11 +88,13 @@ def document(text: str, start: int, end: int, why: str, inner: int = -1, close: 
     return Piece(kind="document", start=start, end=end, head=head, tail=tail, why=why)
 
 
-def divide(text: str, lo: int, hi: int, why: str) -> list[Piece]:
+def divide(text: str, lo: int, hi: int, why: str, depth: int = 0) -> list[Piece]:
     """The documents in a stretch that is known to hold nothing else. The pieces tile it."""
     if not text[lo:hi].strip():
         return [Piece(kind="format", start=lo, end=hi, why=why)] if lo < hi else []
-    for way in (_tagged, _json, _items, _transcript, _ruled, _headed, _blocks):
+    if depth <= _DEEPEST and (pieces := _tagged(text, lo, hi, why, depth)):
+        return _protect_code(text, pieces)
+    for way in (_json, _items, _transcript, _ruled, _headed, _blocks):
         pieces = way(text, lo, hi, why)
         if pieces:
             return _protect_code(text, pieces)
@@ -108,7 +113,7 @@ def tagged_document(text: str, mark: Mark, end: int) -> Piece:
     return document(text, mark.start, end, mark.why, inner, close)
 
 
-def _tagged(text: str, lo: int, hi: int, why: str) -> list[Piece]:
+def _tagged(text: str, lo: int, hi: int, why: str, depth: int) -> list[Piece]:
     found = outermost(m for m in tags(text, lo, hi) if m.role == "documents")
     if not found:
         return []
@@ -128,7 +133,7 @@ def _tagged(text: str, lo: int, hi: int, why: str) -> list[Piece]:
         ]
         if not mark.single and deeper:
             out.append(Piece(kind="format", start=mark.start, end=mark.inner, why=mark.why))
-            out.extend(divide(text, mark.inner, mark.close or end, mark.why))
+            out.extend(divide(text, mark.inner, mark.close or end, mark.why, depth + 1))
             out.append(Piece(kind="format", start=mark.close or end, end=end, why=mark.why))
         else:
             out.append(tagged_document(text, mark, end))
@@ -211,13 +216,16 @@ def _items(text: str, lo: int, hi: int, why: str) -> list[Piece]:
         for a, b in rows
         if (m := line_mark(text, a, b)) is not None and m.role == "documents" and m.single
     ]
+    keyed = _keyed(text, rows, lo, hi, why)
+    if keyed and (not marks or text[lo : marks[0].start].strip()):
+        return keyed
     if len(marks) > 1:
         return _cut_at(text, marks, lo, hi, why)
     runs = sorted(numbered(text, lo, hi), key=lambda run: (run[0].start, -len(run)))
     for run in runs:
         if width(text[lo : run[0].start].strip()) < 200 and _even(text, run, hi):
             return _cut_at(text, run, lo, hi, why)
-    return _keyed(text, rows, lo, hi, why)
+    return keyed
 
 
 def _even(text: str, run: Sequence[Mark], hi: int) -> bool:

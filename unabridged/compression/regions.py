@@ -80,29 +80,35 @@ def units(text: str, found: Sequence[Region], *, sure: bool) -> list[Unit]:
 def _answered(text: str, found: Sequence[Region]) -> list[Unit]:
     out: list[Unit] = []
     at = 0
+    last_question = max((i for i, r in enumerate(found) if r.role == "question"), default=-1)
+    last_context = max((i for i, r in enumerate(found) if r.role == "documents"), default=-1)
     for number, region in enumerate(found):
-        again = any(r.role == "question" for r in found[number + 1 :])
-        inline = (again and region.role == "question") and bool(
+        inline = (number < last_question and region.role == "question") and bool(
             _INLINE_ANSWER.search(text, region.inner, region.close)
         )
-        if not (inline or (region.role == "answer" and _complete(text, found, number))):
+        if not (
+            inline
+            or (
+                region.role == "answer"
+                and _complete(text, region, more=number < max(last_question, last_context))
+            )
+        ):
             continue
         first = number
         while first > at and found[first - 1].role == "question":
             first -= 1
         if first == number and not inline:
             continue
-        first = _with_context(found, first, at, out)
+        first = _with_context(found, first, at, more=bool(out) or last_context >= first)
         why = "worked example: question and answer"
         out.append(Unit(first=first, last=number + 1, end=region.end, why=why))
         at = number + 1
     return out
 
 
-def _with_context(found: Sequence[Region], first: int, at: int, before: Sequence[Unit]) -> int:
+def _with_context(found: Sequence[Region], first: int, at: int, *, more: bool) -> int:
     """Context belongs to an example if another context follows for the next one."""
-    more = any(r.role == "documents" for r in found[first:])
-    while first > at and found[first - 1].role in ("documents", "examples") and (before or more):
+    while first > at and found[first - 1].role in ("documents", "examples") and more:
         region = found[first - 1]
         if region.role == "examples" and not (region.mark and region.mark.single):
             break
@@ -110,13 +116,10 @@ def _with_context(found: Sequence[Region], first: int, at: int, before: Sequence
     return first
 
 
-def _complete(text: str, found: Sequence[Region], number: int) -> bool:
-    answer = text[found[number].inner : found[number].close].strip()
-    if not answer:
-        return False
+def _complete(text: str, region: Region, *, more: bool) -> bool:
+    answer = text[region.inner : region.close].strip()
     # At the very end stands the cue that the model is to go on from, not an example's answer.
-    rest = any(r.role in ("question", "documents") for r in found[number + 1 :])
-    return rest or "\n\n" in answer
+    return bool(answer) and (more or "\n\n" in answer)
 
 
 def _unanswered(text: str, found: Sequence[Region]) -> list[Unit]:
@@ -145,6 +148,11 @@ def _unanswered(text: str, found: Sequence[Region]) -> list[Unit]:
                 why=f"worked example: goes on behind {cue[:30]!r}",
             )
         )
+    blocks = paragraphs(text, last.inner, last.close)
+    if out and len(blocks) > 1 and ("\n" + cue) in text[last.inner : blocks[-1][0]]:
+        # The real question has no label: it stands behind the last example's answer.
+        why = f"worked example: goes on behind {cue[:30]!r}"
+        out.append(Unit(first=asked[-1], last=asked[-1] + 1, end=blocks[-1][0], why=why))
     return out
 
 
