@@ -58,7 +58,9 @@ def load_model(directory: Path) -> Any:
             f"{directory} has no config.json; `unabridged models list` shows what is there"
         )
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, local_files_only=True
     )

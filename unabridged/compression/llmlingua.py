@@ -1,0 +1,307 @@
+"""Drops the words that a small language model saw coming, and keeps those that surprised it.
+
+LLMLingua (Jiang et al., EMNLP 2023), with whole words for units and one pass of the model.
+
+The budget decides only how far one order of words is followed, never the order itself: first
+the most surprising words of the best block, of the second best, and so on, until a share
+1 / OPEN of everything has been named (the coarse step, Alg. 1: OPEN times the budget is let in
+whole); then what is left of all blocks, by surprise alone. So what a small budget keeps, a
+larger one keeps too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import regex
+from numpy.typing import NDArray
+
+from unabridged.compression.job import Cut, Job, untouched
+from unabridged.compression.kept import coarsen, extract, shift
+from unabridged.compression.prompt import Segment, Span
+from unabridged.compression.protect import always, forced, is_json, whole
+from unabridged.compression.rank import bm25
+from unabridged.compression.scorer import TokenScores
+from unabridged.compression.select import Selection, Unit, ordered, spans_of
+from unabridged.compression.sentences import sentences, words
+
+OPEN = 2.0
+"""Times the budget that is let in before words are dropped (k in Alg. 1)."""
+
+BLOCK = 1200
+"""Characters of a long document that are ranked and scored together, to the next sentence."""
+
+CONTEXT = 300
+"""Characters in front of a block that the model is shown."""
+
+BATCH = 2400
+"""Characters that are scored between two looks at whether anybody still waits."""
+
+_NUMBER = regex.compile(r"\p{N}")
+
+
+class NoScorer(Exception):
+    """There are no weights to score with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A stretch of one segment that is ranked as a whole, and its words."""
+
+    segment: int
+    start: int
+    end: int
+    units: tuple[Unit, ...]
+    first: frozenset[Unit]
+    """Units that come before all others of the block, whatever they score."""
+    sealed: bool
+    """True if the block is kept with all of `first` or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A block, with the surprise of its words in nats for each token."""
+
+    block: Block
+    values: NDArray[np.float64]
+    """Shape (units,)."""
+    mean: float
+    """Of all its tokens: the logarithm of its perplexity."""
+
+
+def llmlingua(job: Job) -> Cut:
+    """Cut the segments of a job to `job.tokens` by surprisal.
+
+    With a question the blocks are ranked by BM25 and only those that can be reached are scored;
+    without one all are scored and the least predictable come first (section 4.1). Raises
+    NoScorer if the job has none, Cancelled if nobody waits any more.
+    """
+    before = [job.count(segment.text) for segment in job.segments]
+    if sum(before) <= job.tokens:
+        return untouched(job.segments, "fits its budget")
+    if job.scorer is None:
+        raise NoScorer(
+            f"no weights for scorer {job.policy.scorer!r}; `unabridged models pull "
+            f"{job.policy.scorer}` fetches them, or choose another compressor"
+        )
+    blocks = [block for i, s in enumerate(job.segments) for block in blocks_of(i, s, job)]
+    selection = Selection(job.segments, job.count, job.checkpoint)
+    must = [unit for block in blocks for unit in _forced(block, job)]
+    by_question = bool(job.question.strip()) and not any(
+        segment.kind == "demonstration" for segment in job.segments
+    )
+    if by_question:
+        ranked = _reachable(job, _by_question(blocks, job), selection)
+    else:
+        ranked = sorted(
+            _score(job, blocks), key=lambda s: (-s.mean, s.block.segment, s.block.start)
+        )
+    chosen = _choose(ranked, selection, job.tokens, must)
+    kept = spans_of(job.segments, chosen)
+    how = "BM25 against the question" if by_question else "perplexity"
+    why = tuple(_reason(job, i, before[i], kept[i], how) for i in range(len(job.segments)))
+    return Cut(kept=kept, why=why)
+
+
+def blocks_of(index: int, segment: Segment, job: Job) -> list[Block]:
+    """The blocks of a segment; they tile its content, and no border lies in a protected span."""
+    start, end = segment.content
+    text = segment.text
+    if start == end:
+        return []
+    sealed = segment.kind == "demonstration"
+    if segment.protected:
+        unit = Unit(index, start, end)
+        only = Block(
+            segment=index, start=start, end=end, units=(unit,), first=frozenset([unit]), sealed=True
+        )
+        return [only]
+    unbroken = whole(text, job.policy.protect)
+    spans = [(start, end)] if sealed else _grouped(text, start, end, unbroken)
+    first = always(text, job.policy.force)
+    blocks = []
+    for a, b in spans:
+        units = tuple(Unit(index, x, y) for x, y in coarsen(words(text, a, b), unbroken))
+        kept = {u for u in units if sealed and _NUMBER.search(text, u.start, u.end)} | set(
+            _touched(units, first)
+        )
+        blocks.append(
+            Block(segment=index, start=a, end=b, units=units, first=frozenset(kept), sealed=sealed)
+        )
+    return blocks
+
+
+def _grouped(text: str, start: int, end: int, unbroken: Sequence[Span]) -> list[Span]:
+    """Neighbouring sentences together, up to BLOCK characters."""
+    groups: list[Span] = []
+    for a, b in coarsen(shift(sentences(text[start:end]), start), unbroken):
+        if groups and b - groups[-1][0] <= BLOCK:
+            groups[-1] = (groups[-1][0], b)
+        else:
+            groups.append((a, b))
+    return groups
+
+
+def _touched(units: Sequence[Unit], spans: Sequence[Span]) -> list[Unit]:
+    """Units that overlap any of the sorted, disjoint spans."""
+    found: list[Unit] = []
+    at = 0
+    for unit in units:
+        while at < len(spans) and spans[at][1] <= unit.start:
+            at += 1
+        if at < len(spans) and spans[at][0] < unit.end:
+            found.append(unit)
+    return found
+
+
+def _forced(block: Block, job: Job) -> list[Unit]:
+    """What stays even beyond the budget: the policy's own words, and data that a tool gave."""
+    segment = job.segments[block.segment]
+    if segment.kind == "tool_output" and is_json(segment.text[slice(*segment.content)]):
+        return list(block.units)
+    if not job.policy.force:
+        return []
+    return _touched(block.units, forced(segment.text, job.policy.force))
+
+
+def _by_question(blocks: Sequence[Block], job: Job) -> list[Block]:
+    texts = [job.segments[b.segment].text for b in blocks]
+    passages = [
+        text[: job.segments[b.segment].head] + text[b.start : b.end]
+        for b, text in zip(blocks, texts, strict=True)
+    ]
+    relevance = bm25(job.question, passages)
+    return [blocks[i] for i in np.argsort(-np.asarray(relevance), kind="stable")]
+
+
+def _reachable(job: Job, ranked: Sequence[Block], selection: Selection) -> list[Scored]:
+    """Score the best blocks until what they offer first fills the budget."""
+    found: list[Scored] = []
+    offered: list[Unit] = []
+    at = 0
+    while at < len(ranked):
+        spent = selection.cost(offered)
+        if spent >= job.tokens:
+            break
+        tokens = 0
+        to = at
+        while to < len(ranked) and tokens < OPEN * (job.tokens - spent):
+            block = ranked[to]
+            tokens += job.count(job.segments[block.segment].text[block.start : block.end])
+            to += 1
+        more = _score(job, ranked[at:to])
+        found += more
+        offered += [unit for scored in more for unit in _opening(scored)[0]]
+        at = to
+    return found
+
+
+def _score(job: Job, blocks: Sequence[Block]) -> list[Scored]:
+    """Score blocks, longest first so that little is padded, and give them back in their order."""
+    assert job.scorer is not None
+    scorer = job.scorer()
+    found: list[Scored | None] = [None] * len(blocks)
+    queue = sorted(range(len(blocks)), key=lambda i: (blocks[i].start - blocks[i].end, i))
+    while queue:
+        job.checkpoint()
+        batch: list[int] = []
+        size = 0
+        while queue and (not batch or size < BATCH):
+            batch.append(queue.pop(0))
+            size += blocks[batch[-1]].end - blocks[batch[-1]].start
+        texts = [job.segments[blocks[i].segment].text for i in batch]
+        scores = scorer.score(
+            [t[blocks[i].start : blocks[i].end] for i, t in zip(batch, texts, strict=True)],
+            [
+                t[max(0, blocks[i].start - CONTEXT) : blocks[i].start]
+                for i, t in zip(batch, texts, strict=True)
+            ],
+        )
+        for i, tokens in zip(batch, scores, strict=True):
+            found[i] = _scored(blocks[i], tokens)
+    return [scored for scored in found if scored is not None]
+
+
+def _scored(block: Block, tokens: TokenScores) -> Scored:
+    edges = np.array([block.start, *(u.end for u in block.units)]) - block.start
+    mean = float(tokens.scores.mean()) if len(tokens.scores) else 0.0
+    return Scored(block=block, values=pooled(tokens, edges), mean=round(mean, 3))
+
+
+def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Surprise of each stretch between two edges, in nats for each token of it.
+
+    A token that lies on an edge counts to both sides by its characters; several tokens on one
+    character (bytes of a rare one) all count to it.
+    """
+    length = int(edges[-1])
+    widths = np.maximum(tokens.spans[:, 1] - tokens.spans[:, 0], 1)
+    nats, count = np.zeros(length + 1), np.zeros(length + 1)
+    for ends, sign in ((tokens.spans[:, 0], 1), (tokens.spans[:, 0] + widths, -1)):
+        at = np.minimum(ends, length)
+        np.add.at(nats, at, sign * tokens.scores / widths)
+        np.add.at(count, at, sign / widths)
+    nats, count = (np.concatenate([[0.0], np.cumsum(np.cumsum(x)[:-1])]) for x in (nats, count))
+    share = np.diff(count[edges])
+    sums = np.diff(nats[edges])
+    return np.round(np.divide(sums, share, out=np.zeros_like(sums), where=share > 1e-9), 3)
+
+
+def _opening(scored: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:
+    """What a block offers first, best first, and the rest with its surprise."""
+    block = scored.block
+    first = [unit for unit in block.units if unit in block.first]
+    others = [i for i, unit in enumerate(block.units) if unit not in block.first]
+    ranked = sorted(others, key=lambda i: (-scored.values[i], i))
+    room = (block.end - block.start) / OPEN - sum(u.end - u.start for u in first)
+    for place, i in enumerate(ranked):
+        room -= block.units[i].end - block.units[i].start
+        if room < 0:
+            rest = [(float(scored.values[j]), block.units[j]) for j in ranked[place:]]
+            return [*first, *(block.units[j] for j in ranked[:place])], rest
+    return [*first, *(block.units[j] for j in ranked)], []
+
+
+def _choose(
+    ranked: Sequence[Scored], selection: Selection, budget: int, must: Sequence[Unit]
+) -> list[Unit]:
+    """Follow the order as far as the budget goes; a sealed block that would lose some of its
+    first units is left out whole."""
+    dropped: set[int] = set()
+    best: list[Unit] | None = None
+    while True:
+        order: list[Unit] = []
+        rest: list[tuple[float, Unit]] = []
+        for place, scored in enumerate(ranked):
+            if place not in dropped:
+                opening, others = _opening(scored)
+                order += opening
+                rest += others
+        rest.sort(key=lambda pair: (pair[1].segment, pair[1].start))
+        order += ordered([unit for _, unit in rest], [value for value, _ in rest])
+        chosen = selection.choose(order, budget, always=must)
+        best = chosen if best is None else best
+        kept = set(chosen)
+        broken = {
+            place
+            for place, scored in enumerate(ranked)
+            if scored.block.sealed
+            and kept.intersection(scored.block.units)
+            and not kept.issuperset(scored.block.first)
+        } - dropped
+        if not broken:
+            # With nothing that fits whole, a part is more than nothing.
+            return chosen or best
+        dropped |= broken
+
+
+def _reason(job: Job, index: int, before: int, kept: Sequence[Span], how: str) -> str:
+    if not kept:
+        return f"dropped: no room in {job.tokens} tokens, ranked by {how}"
+    text = job.segments[index].text
+    if kept[0] == (0, len(text)):
+        return f"kept whole, ranked by {how}"
+    after = job.count(extract(text, kept))
+    return f"{after} of {before} tokens kept: the words that surprised the model most"
