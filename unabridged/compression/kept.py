@@ -112,7 +112,7 @@ def compose(outer: Sequence[Span], inner: Iterable[Span]) -> Spans:
         reached += end - start
     found: list[Span] = []
     for start, end in inner:
-        i = bisect_right(starts, start) - 1
+        i = max(bisect_right(starts, start) - 1, 0)
         while i < len(outer) and starts[i] < end:
             by = outer[i][0] - starts[i]
             found.append((max(start + by, outer[i][0]), min(end + by, outer[i][1])))
