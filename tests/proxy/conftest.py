@@ -127,6 +127,11 @@ def config_for(url: str, **given: Any) -> Config:
 @dataclass(frozen=True)
 class FakePlan:
     grants: tuple[int, ...]
+    why: str = ""
+
+    @property
+    def asked(self) -> int:
+        return sum(self.grants)
 
 
 @dataclass(frozen=True)

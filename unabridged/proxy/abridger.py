@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from unabridged.compression import body as bodies
 from unabridged.compression.job import Count
+from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed
 from unabridged.compression.scorer import Scorer
 from unabridged.policies.choose import Choice
@@ -23,7 +24,7 @@ class Sent:
     """The body that goes to the upstream, and how it came about."""
 
     body: bytes
-    index: Any = None
+    compressed: Compressed | None = None
     """What recovery needs; None: the body is the caller's own, and so is the answer."""
     tokens_before: Mapping[str, int] = field(default_factory=dict)
     """By kind of segment; empty if nothing was counted."""
@@ -34,6 +35,11 @@ class Sent:
     """Why the body is the caller's own; empty if it was shortened."""
     failed_step: str = ""
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+
+
+_WARM = json.dumps(
+    {"messages": [{"role": "user", "content": "Document [1] One. Two.\n\n" * 9 + "Question: One?"}]}
+)
 
 
 class Unsendable(Exception):
@@ -114,17 +120,24 @@ class Abridger:
             body=b"",
             tokens_before=_by_kind(compressed, compressed.tokens_before),
             tokens_after=_by_kind(compressed, compressed.tokens_after),
-            asked=sum(plan.grants),
+            asked=plan.asked,
         )
-        reason = _why_not_worth_it(compressed, policy)
+        reason = _why_untouched(compressed, plan)
         if reason:
             return replace(counted, reason=reason, tokens_after=counted.tokens_before)
         with during("render"):
             rendered = steps.render(compressed)
             _check(rendered, text)
-        with during("index"):
-            index = steps.index(compressed)
-        return replace(counted, body=rendered.encode("utf-8", "surrogatepass"), index=index)
+        return replace(
+            counted, body=rendered.encode("utf-8", "surrogatepass"), compressed=compressed
+        )
+
+    def warm(self, choice: Choice) -> None:
+        """Runs once over a prompt of no interest, so that what is loaded lazily (tokenizers,
+        compressors) is there when the first request comes. Slow; raises StepFailed."""
+        unremembered = choice.policy.model_copy(update={"cache_seconds": 0, "min_tokens": 0})
+        warming = replace(choice, policy=unremembered)
+        self._line(_WARM, warming, "", "", Progress(), Lookups(), lambda: None)
 
     def _run(self, choice: Choice, model: str, tenant: str, lookups: Lookups) -> Run:
         policy = choice.policy
@@ -145,17 +158,12 @@ def _by_kind(compressed: Compressed, counts: tuple[int, ...]) -> dict[str, int]:
     return found
 
 
-def _why_not_worth_it(compressed: Compressed, policy: Policy) -> str:
-    """Why the original is sent although nothing failed; empty if the cut is worth it."""
-    before, after = sum(compressed.tokens_before), sum(compressed.tokens_after)
-    saved = before - after
-    if saved > 0 and saved >= policy.min_saving * before:
+def _why_untouched(compressed: Compressed, plan: Plan) -> str:
+    """Why the original is sent although nothing failed; empty if something was cut."""
+    if sum(compressed.tokens_after) < sum(compressed.tokens_before):
         return ""
-    if saved > 0:
-        share = policy.min_saving
-        return f"only {saved} of {before} tokens would be saved, less than min_saving ({share:g})"
-    if compressed.prompt.note:
-        return compressed.prompt.note
+    if compressed.prompt.note or plan.why:
+        return compressed.prompt.note or plan.why
     longest = max(
         range(len(compressed.why)), key=lambda i: compressed.tokens_before[i], default=None
     )

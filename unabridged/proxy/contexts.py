@@ -184,7 +184,7 @@ class Contexts:
         tag, said = value[:_TAG_BYTES], value[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(key, said)):
             return None
-        data = json.loads(said)
+        data = json.loads(said)  # ours, as the tag says
         kept = tuple(tuple((a, b) for a, b in spans) for spans in data["kept"])
         return Cut(kept=kept, why=tuple(data["why"])) if len(kept) == len(job.segments) else None
 

@@ -20,7 +20,7 @@ from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
 from unabridged.proxy.relay import Destination, pass_on
 from unabridged.proxy.request import Request
-from unabridged.proxy.restore import Restorer
+from unabridged.proxy.restore import Index, Restorer
 from unabridged.proxy.upstream import Call
 from unabridged.proxy.workers import QueueFull, Workers
 
@@ -68,12 +68,15 @@ class Exchange:
         sent = await self._abridged(raw, own, body, choice, caller, draft)
         destination = self.destinations[choice.upstream_name]
         call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
-        if sent.index is None or choice.policy.recovery == "off":
-            await self._stream(destination, call, send, draft, None)
-        elif draft.said["stream"]:
-            await self._stream(destination, _readable(call), send, draft, sent)
-        else:
-            await self._whole(destination, _readable(call), send, draft, sent)
+        if sent.compressed is None or choice.policy.recovery == "off":
+            return await self._stream(destination, call, send, draft, None)
+        index = self.restore.prepare(sent.compressed)
+        try:
+            call = replace(call, headers=unencoded(call.headers))
+            answer = self._stream if draft.said["stream"] else self._whole
+            await answer(destination, call, send, draft, index)
+        finally:
+            index.drop()
 
     async def _read(self, request: Request, raw: bytes) -> Body | None:
         """The parsed body; None if it is in an encoding that we do not open.
@@ -162,12 +165,14 @@ class Exchange:
         call: Call,
         send: Send,
         draft: Draft,
-        sent: Sent | None,
+        index: Index | None,
     ) -> None:
         """Passes the answer on as it comes; restores its wording if it is a stream of events."""
         async with destination.upstream.stream(call) as opened:
             _heard(draft, opened.status, opened.headers)
-            through = sent and self.restore.stream(opened.status, opened.headers, sent.index, draft)
+            through = None
+            if index is not None:
+                through = await self.restore.stream(opened.status, opened.headers, index, draft)
             headers = to_client(
                 opened.headers,
                 receipt=receipt_headers(draft.receipt(at=0)),
@@ -178,12 +183,12 @@ class Exchange:
                 draft.note(ended="broken off")
 
     async def _whole(
-        self, destination: Destination, call: Call, send: Send, draft: Draft, sent: Sent
+        self, destination: Destination, call: Call, send: Send, draft: Draft, index: Index
     ) -> None:
         """Waits for the whole answer and restores its wording."""
         answer = await destination.upstream.send(call)
         _heard(draft, answer.status, answer.headers)
-        body = await self.restore.whole(answer, sent.index, draft)
+        body = await self.restore.whole(answer, index, draft)
         headers = to_client(
             answer.headers,
             receipt=receipt_headers(draft.receipt(at=0)),
@@ -210,10 +215,6 @@ def _why_untouched(body: Body | None, choice: Choice) -> str:
     if body.trouble:
         return "a key stands twice in the body, so nobody can tell which one counts"
     return ""
-
-
-def _readable(call: Call) -> Call:
-    return replace(call, headers=unencoded(call.headers))
 
 
 def _heard(draft: Draft, status: int, headers: Headers) -> None:

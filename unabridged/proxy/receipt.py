@@ -47,8 +47,8 @@ class Receipt:
     """Tokens the plan granted altogether; None: there was no plan."""
     cache: CacheUse = "off"
     milliseconds: Mapping[str, float] = field(default_factory=dict)
-    """Spent by us, by step: read, abridge (queueing and split, plan, compress, store, render and
-    index in it) and restore."""
+    """Spent by us, by step: read, abridge (queueing and split, plan, compress, store and render
+    in it) and restore."""
     added_ms: float = 0.0
     """Our whole share of the time."""
     recovered: int | None = None

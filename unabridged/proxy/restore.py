@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from unabridged.compression.prompt import Compressed
 from unabridged.proxy.headers import Headers, first
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.sse import is_event_stream, is_json
@@ -25,71 +29,107 @@ class Restorer:
     steps: Steps
     workers: Workers
 
-    async def whole(self, answer: Answer, index: Any, draft: Draft) -> bytes:
+    def prepare(self, compressed: Compressed) -> Index:
+        """Begins to build the index of what was cut, while the upstream thinks."""
+        work = self.workers.run(lambda _: self.steps.index(compressed), seconds=SECONDS)
+        return Index(asyncio.ensure_future(work))
+
+    async def whole(self, answer: Answer, index: Index, draft: Draft) -> bytes:
         """The restored body of an answer; the very body it has if nothing was restored."""
         if answer.status != 200 or not is_json(_content_type(answer.headers)):
             return answer.body
         if not _readable(answer.headers, draft):
             return answer.body
-        start = time.perf_counter()
-        try:
-            restored = await self.workers.run(
-                lambda _: self.steps.restore_answer(answer.body, index), seconds=SECONDS
-            )
-            draft.note(recovered=len(restored.edits))
-            return bytes(restored.body) if restored.edits else answer.body
-        except Exception as error:
-            draft.note(failed_step="restore", reason=f"restore failed: {named(error)}")
-            return answer.body
-        finally:
-            draft.spend("restore", time.perf_counter() - start)
+        with draft.timed("restore"):
+            try:
+                found = await index.ready()
+                restored = await self.workers.run(
+                    lambda _: self.steps.restore_answer(answer.body, found), seconds=SECONDS
+                )
+            except Exception as error:
+                _failed(draft, error)
+                return answer.body
+        draft.note(recovered=len(restored.edits))
+        return bytes(restored.body) if restored.edits else answer.body
 
-    def stream(self, status: int, headers: Headers, index: Any, draft: Draft) -> Restoring | None:
+    async def stream(
+        self, status: int, headers: Headers, index: Index, draft: Draft
+    ) -> Restoring | None:
         """What restores a stream as it passes; None if it is not one that can be restored."""
         if status != 200 or not is_event_stream(_content_type(headers)):
             return None
         if not _readable(headers, draft):
             return None
-        return Restoring(lambda: self.steps.stream_restorer(index), draft)
+        with draft.timed("restore"):
+            try:
+                return Restoring(self.steps.stream_restorer(await index.ready()), draft)
+            except Exception as error:
+                _failed(draft, error)
+                return None
+
+
+class Index:
+    """The index of a request's cuts, which is being built."""
+
+    def __init__(self, building: asyncio.Future[Any]) -> None:
+        self._building = building
+        # An answer that needs no index must not leave an error that nobody looks at.
+        building.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def ready(self) -> Any:
+        """Raises whatever the building raised."""
+        return await self._building
+
+    def drop(self) -> None:
+        """Nobody needs it any more."""
+        self._building.cancel()
 
 
 class Restoring:
     """A Filter that restores a stream, until something fails: then it lets through what was
     held back and everything that follows, as it comes."""
 
-    def __init__(self, restorer: Callable[[], Any], draft: Draft) -> None:
+    def __init__(self, restorer: Any, draft: Draft) -> None:
         self._draft = draft
-        self._restorer: Any = None
-        self._attempt(lambda: self._begin(restorer))
+        self._restorer = restorer
 
     def feed(self, piece: bytes) -> bytes:
-        if self._restorer is None:
-            return piece
-        return self._attempt(lambda: self._restorer.feed(piece), piece)
+        with self._watched():
+            if self._restorer is not None:
+                return bytes(self._restorer.feed(piece))
+        return self._let_go(piece)
 
     def flush(self) -> bytes:
-        if self._restorer is None:
-            return b""
-        return self._attempt(lambda: self._restorer.flush())
+        with self._watched():
+            if self._restorer is not None:
+                return bytes(self._restorer.flush())
+        return self._let_go(b"")
 
-    def _begin(self, restorer: Callable[[], Any]) -> bytes:
-        self._restorer = restorer()
-        return b""
-
-    def _attempt(self, work: Callable[[], bytes], piece: bytes = b"") -> bytes:
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
         start = time.perf_counter()
         try:
-            out = bytes(work())
+            yield
             if self._restorer is not None:
                 self._draft.note(recovered=len(self._restorer.edits))
-            return out
         except Exception as error:
-            self._draft.note(failed_step="restore", reason=f"restore failed: {named(error)}")
-            held = getattr(self._restorer, "held", b"")
-            self._restorer = None
-            return bytes(held) + piece
+            _failed(self._draft, error)
         finally:
             self._draft.spend("restore", time.perf_counter() - start)
+
+    def _let_go(self, piece: bytes) -> bytes:
+        """What a restorer that failed still holds, and the piece it failed on."""
+        restorer, self._restorer = self._restorer, None
+        held = b""
+        if restorer is not None:
+            with contextlib.suppress(Exception):
+                held = bytes(restorer.flush())
+        # It may have failed before or after it took the piece in.
+        return held if piece and held.endswith(piece) else held + piece
+
+
+def _failed(draft: Draft, error: Exception) -> None:
+    draft.note(failed_step="restore", reason=f"restore failed: {named(error)}")
 
 
 def _content_type(headers: Headers) -> str:

@@ -6,7 +6,9 @@ import contextlib
 import ipaddress
 import logging
 import os
+import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +18,13 @@ import platformdirs
 import uvicorn
 
 from unabridged.compression.body import read
-from unabridged.compression.compress import compress
-from unabridged.compression.compressors import COMPRESSORS
-from unabridged.compression.job import Cut, Job
+from unabridged.compression.compress import compress, run_job
 from unabridged.compression.join import render
 from unabridged.compression.plan import allot
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.split import split
 from unabridged.compression.tokens import counter
+from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.app import App
@@ -35,7 +36,7 @@ from unabridged.proxy.receipt import JsonLines, Receipts
 from unabridged.proxy.relay import Destination
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
-from unabridged.proxy.steps import Steps
+from unabridged.proxy.steps import StepFailed, Steps
 from unabridged.proxy.store import (
     RECEIPTS,
     RECEIPTS_KEPT,
@@ -122,8 +123,8 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
-    async def startup(self, sockets: list[object] | None = None) -> None:
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started and self._on_ready is not None:
             self._on_ready(self.url)
 
@@ -180,17 +181,27 @@ def assemble(
             counter=counter,
             scorer=scorers.of,
             scorer_name=lambda name, policy: scorers.revision(policy) if name in SCORED else "",
-            run=_compute,
+            run=run_job,
         ),
         restore=Restorer(steps=steps, workers=reading),
         receipts=receipts,
     )
     log = _logger(output)
+    warming: list[str] = []
+
+    def warm() -> None:
+        for choice in _choices(config):
+            with contextlib.suppress(StepFailed):
+                exchange.abridge.warm(choice)
+        warming.clear()
 
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
-        for policy in _in_use(config):
-            scorers.begin(policy)
+        warming.append("warming up")
+        threading.Thread(target=warm, name="unabridged-warm", daemon=True).start()
+        for choice in _choices(config):
+            if choice.policy.compressor in SCORED:
+                scorers.begin(choice.policy.scorer)
         try:
             yield
         finally:
@@ -205,7 +216,7 @@ def assemble(
         config=config,
         exchange=exchange,
         keys=keys,
-        unready=lambda: [f"scorer {source}" for source in scorers.loading],
+        unready=lambda: [*warming, *(f"loading scorer {source}" for source in scorers.loading)],
         running=running,
         failed=lambda error: log.error("internal error", exc_info=error),
     )
@@ -234,10 +245,6 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
     return _Store(cache=cache, share=share, stop=embedded.stop if embedded else lambda: None)
 
 
-def _compute(name: str, job: Job) -> Cut:
-    return COMPRESSORS[name](job)
-
-
 def _load_scorer(place: Path) -> Scorer:
     # torch takes seconds to import, and only whoever scores needs it.
     from unabridged.compression.causal_lm import CausalScorer
@@ -245,10 +252,20 @@ def _load_scorer(place: Path) -> Scorer:
     return CausalScorer(place)
 
 
-def _in_use(config: Config) -> set[str]:
-    """Weights of the policies that routes name and that may need a model."""
-    policies = (config.policies[route.policy] for route in config.routes)
-    return {p.scorer for p in policies if p.compressor in (*SCORED, "auto")}
+def _choices(config: Config) -> list[Choice]:
+    """What the routes choose, each once, but for those that pass everything through."""
+    found = {
+        (route.policy, route.upstream): Choice(
+            route=route.name,
+            policy_name=route.policy,
+            policy=config.policies[route.policy],
+            upstream_name=route.upstream,
+            upstream=config.upstreams[route.upstream],
+            why="",
+        )
+        for route in config.routes
+    }
+    return [choice for choice in found.values() if choice.policy.compressor != "off"]
 
 
 def _bearer(name: str, config: Config, environment: Mapping[str, str]) -> str | None:
