@@ -69,7 +69,7 @@ def test_the_diff_holds_every_word_and_strikes_what_was_cut() -> None:
 def test_control_characters_neither_reach_the_terminal_nor_shift_what_follows() -> None:
     picture = show.struck("a\r\n\x1b[2Jb\x07c", ((0, 7),))
     assert picture.plain == "a \n␛[2Jb␇c"
-    assert [(s.start, s.end) for s in picture.spans] == [(7, 9)]
+    assert [(s.start, s.end) for s in picture.spans] == [(7, 10)]
 
 
 def test_a_text_that_is_kept_whole_has_nothing_struck() -> None:
@@ -88,10 +88,12 @@ def test_parts_add_up() -> None:
     assert ["all", "15", "12", "80", "%"] in rows
 
 
-def test_every_segment_has_its_place_and_reason() -> None:
-    said = drawn(show.segments_table(COMPRESSED, PLAN))
-    assert "messages[0].content:34" in said
-    assert "a document; cut to its share" in " ".join(said.split())
+def test_every_segment_has_its_place_its_numbers_and_both_reasons() -> None:
+    said = drawn(show.segments_list(COMPRESSED, PLAN))
+    assert "▎document  messages[0].content:0  8 tokens, asked 5, keeps 5" in said
+    assert "▎question  messages[0].content:34  6 tokens, asked 6, keeps 6" in said
+    assert "found: a document" in said
+    assert "kept:  cut to its share" in said
     assert "format" not in said
 
 
@@ -134,11 +136,10 @@ def test_weights_are_listed_with_size_licence_and_place() -> None:
         Weights(source="pypi:a", place=Path("/m/a"), bytes=90_000_000, licence="MIT", about="one"),
         Weights(source="pypi:b", place=None, bytes=1_000, licence="Apache-2.0", about="two"),
     ]
-    said = drawn(show.models_table(listed))
-    assert "90.0 MB" in said
+    said = drawn(show.models_list(listed))
+    assert "pypi:a  90.0 MB  MIT" in said
     assert "/m/a" in said
     assert "not pulled" in said
-    assert "Apache-2.0" in said
 
 
 def test_findings_say_what_is_well_and_what_is_not() -> None:

@@ -37,12 +37,17 @@ def test_text_is_written_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> 
 
 def test_json_keeps_its_letters(capfd: pytest.CaptureFixture[str]) -> None:
     terminal.write_json({"a": "가"})
-    assert capfd.readouterr().out == '{\n  "a": "가"\n}\n'
+    assert capfd.readouterr().out == '{"a": "가"}\n'
 
 
-def test_our_own_errors_are_shown_as_they_are_written() -> None:
+def test_the_lines_of_a_bad_configuration_are_shown_as_they_are() -> None:
     problem = Problem(file="u.yaml", line=3, place=("server",), message="no")
     assert terminal.one_line(ConfigError([problem])) == "u.yaml:3: server: no"
+
+
+def test_other_errors_say_who_speaks() -> None:
+    error = terminal.NotText("a.bin: not UTF-8 text")
+    assert terminal.one_line(error) == "unabridged: a.bin: not UTF-8 text"
 
 
 def test_an_error_of_the_system_names_the_file() -> None:

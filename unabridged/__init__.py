@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unabridged.abridge import Abridged
-    from unabridged.recovery.recover import Recovered
+    from unabridged.recovery.restore import Recovered
 
 __version__ = "0.1.0"
 __all__ = ["compress", "recover", "version"]

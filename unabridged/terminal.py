@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unabridged.policies.problem import ConfigError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,9 +35,9 @@ def write(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_json(data: Any) -> None:
-    """One JSON object on standard output."""
-    write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+def write_json(data: Any, *, indent: int | None = None) -> None:
+    """One JSON object on standard output; in one line, unless it is to be indented."""
+    write(json.dumps(data, ensure_ascii=False, indent=indent) + "\n")
 
 
 def console() -> Console:
@@ -48,8 +50,10 @@ def console() -> Console:
 def one_line(error: Exception) -> str:
     """An error as a person should see it. Our own are written for that; what is neither ours
     nor the operating system's is a fault of ours, and says how to see where."""
-    if type(error).__module__.startswith("unabridged."):
+    if isinstance(error, ConfigError):
         return str(error)
+    if type(error).__module__.startswith("unabridged."):
+        return f"unabridged: {error}"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"unabridged: {where}{error.strerror or error}"

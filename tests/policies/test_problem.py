@@ -10,6 +10,10 @@ def test_a_problem_reads_as_file_line_key_message() -> None:
     assert str(problem) == "u.yaml:14: policies.fast.rate: no"
 
 
+def test_a_problem_of_a_whole_file_has_no_line() -> None:
+    assert str(Problem(file="u.yaml", line=0, place=(), message="no")) == "u.yaml: no"
+
+
 def test_the_problems_of_a_file_stand_in_the_order_of_its_lines() -> None:
     late = Problem(file="u.yaml", line=9, place=(), message="late")
     early = Problem(file="u.yaml", line=2, place=(), message="early")

@@ -33,7 +33,7 @@ def load(path: Path | None, *, compressors: Collection[str]) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        problem = Problem(file=str(path), line=1, place=(), message=f"cannot be read: {said}")
+        problem = Problem(file=str(path), line=0, place=(), message=f"cannot be read: {said}")
         raise ConfigError([problem]) from error
     return parse(text, str(path), compressors=compressors)
 

@@ -33,13 +33,14 @@ class Problem:
 
     file: str
     line: int
-    """From 1."""
+    """From 1; 0: of the file as a whole."""
     place: Place
     message: str
 
     def __str__(self) -> str:
         where = dotted(self.place)
-        return f"{self.file}:{self.line}: {where + ': ' if where else ''}{self.message}"
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file}{line}: {where + ': ' if where else ''}{self.message}"
 
 
 class ConfigError(Exception):
