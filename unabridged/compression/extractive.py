@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import whole_escapes
 from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift, unite
 from unabridged.compression.prompt import Segment
 from unabridged.compression.protect import fences, forced, is_json, objects, whole
-from unabridged.compression.rank import centrality, terms, weigh
+from unabridged.compression.rank import terms, weigh
+from unabridged.compression.relevance import read, relevance
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
 from unabridged.compression.sentences import sentences, words
-
-OWN, DOCUMENT, TITLE, BESIDE = 1.0, 0.8, 0.5, 0.15
-"""How much a sentence's rank owes to its own words, to the document it stands in, to the words
-of the document's title, and to the sentences beside it."""
 
 
 def extractive(job: Job) -> Cut:
@@ -35,7 +29,8 @@ def extractive(job: Job) -> Cut:
     if not units:
         return _cut(job, [], "has no sentences")
     texts = [job.segments[u.segment].text[u.start : u.end] for u in units]
-    priority, why = _priority(job, units, texts)
+    heads = [segment.text[: segment.content[0]] for segment in job.segments]
+    priority, why = relevance(job.question, read(texts, [u.segment for u in units], heads))
     job.checkpoint()
     selection = Selection(segments=job.segments, count=job.count, checkpoint=job.checkpoint)
     chosen = selection.choose(
@@ -62,37 +57,6 @@ def _units(segments: Sequence[Segment]) -> list[Unit]:
         spans = coarsen(sentences(content), whole_blocks)
         units.extend(Unit(i, a + start, b + start) for a, b in spans)
     return units
-
-
-def _priority(
-    job: Job, units: Sequence[Unit], texts: Sequence[str]
-) -> tuple[NDArray[np.float64], str]:
-    """A rank for each sentence, and by what it was ranked."""
-    bags = [Counter(terms(text)) for text in texts]
-    asked = terms(job.question)
-    own = weigh(asked, bags)
-    if not own.any():
-        reason = "shares no word with the question" if job.question.strip() else "nothing is asked"
-        return centrality(bags), f"sentences by how central they are ({reason})"
-    documents = [Counter[str]() for _ in job.segments]
-    for unit, bag in zip(units, bags, strict=True):
-        documents[unit.segment].update(bag)
-    titles = [Counter(terms(s.text[: s.content[0]])) for s in job.segments]
-    of = np.array([unit.segment for unit in units])
-    document = _scaled(weigh(asked, [d + t for d, t in zip(documents, titles, strict=True)]))
-    title = _scaled(weigh(asked, titles))
-    own = _scaled(own)
-    beside = np.zeros_like(own)
-    same = of[1:] == of[:-1]
-    beside[1:] += np.where(same, own[:-1], 0)
-    beside[:-1] += np.where(same, own[1:], 0)
-    total = OWN * own + DOCUMENT * document[of] + TITLE * title[of] + BESIDE * beside
-    return total, "sentences by BM25 against the question"
-
-
-def _scaled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    top = scores.max(initial=0.0)
-    return scores / top if top > 0 else scores
 
 
 def _forced(job: Job, units: Sequence[Unit]) -> list[Unit]:
@@ -139,7 +103,8 @@ def _barriers(text: str, job: Job) -> Spans:
 def _demonstrations(job: Job) -> Cut:
     """Whole demonstrations: those most like the question first, each unlike those before it."""
     bags = [Counter(terms(segment.text)) for segment in job.segments]
-    likeness = _scaled(weigh(terms(job.question), bags))
+    likeness = weigh(terms(job.question), bags)
+    likeness /= max(likeness.max(initial=0.0), 1e-9)
     units = [Unit(i, *segment.content) for i, segment in enumerate(job.segments)]
     units = [unit for unit in units if unit.start < unit.end]
     order: list[Unit] = []
