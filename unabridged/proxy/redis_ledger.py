@@ -1,0 +1,251 @@
+"""The ledger in a store that speaks the Redis protocol: one round trip for each step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from unabridged.proxy.cache import Breaker, StoreDown
+from unabridged.proxy.ledger import (
+    Claim,
+    Counter,
+    Entry,
+    Hold,
+    LedgerDown,
+    Level,
+    Refused,
+    Reserved,
+)
+
+VERSION = "v1"
+"""Of ledger.lua; the names of its functions end with it."""
+GRACE_MS = 48 * 3_600_000
+"""How long a counter outlives its window, for entries that are settled late."""
+RESENT_SECONDS = 5.0
+"""How long a settled entry is remembered, to be sent again if the store is emptied."""
+CONNECTIONS = 16
+"""Of one process; more requests at once take turns, for an answer takes a tenth of a ms."""
+SEED_SECONDS = 2.0
+"""Longest wait for counters to be rebuilt from SQL."""
+
+
+class Books(Protocol):
+    """What SQL knows about counters."""
+
+    def totals(
+        self, org: str, generation: str, counters: Sequence[Counter]
+    ) -> tuple[str, list[int]]:
+        """What entries have charged to each counter, and the position in the generation's
+        stream up to which they are all there; both from one transaction."""
+        ...
+
+
+def prefix(org: str) -> str:
+    """What all keys of one organisation begin with. The tag puts them on one node of a cluster."""
+    return f"unabridged:{{{quote(org, safe='')}}}:"
+
+
+def client(url: str, *, timeout_ms: int) -> redis.asyncio.Redis:
+    """A client that waits no longer than `timeout_ms` for one answer and never tries twice."""
+    seconds = timeout_ms / 1000
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+        decode_responses=True,
+        protocol=2,
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+class RedisLedger:
+    """A Ledger in Redis 7, Valkey or newer. See ledger.lua for what is kept."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, books: Books, breaker: Breaker, *, timeout_ms: int = 75
+    ) -> None:
+        self._client = client
+        self._books = books
+        self._breaker = breaker
+        self._seconds = timeout_ms / 1000
+        self._seeding: dict[str, asyncio.Lock] = {}
+        self._settled: deque[tuple[float, Hold, Entry]] = deque()
+        self.orgs: set[str] = set()
+        """Organisations that this process has asked about."""
+
+    async def reserve(self, hold: Hold) -> Reserved | Refused:
+        """See Ledger."""
+        args = [hold.id, str(hold.lease_ms), json.dumps(_lost(hold.entry).record())]
+        for claim in hold.claims:
+            limit = claim.counter.budget.refuses_above
+            args += [_key(claim.counter), str(claim.amount), str(-1 if limit is None else limit)]
+        for _ in range(3):
+            said, *rest = await self._call("reserve", _org(hold), secrets.token_hex(8), *args)
+            if said != "unseeded":
+                break
+            await self._seed([hold.claims[int(n)].counter for n in rest])
+        if said == "ok":
+            return Reserved(levels=_levels([c.counter for c in hold.claims], rest))
+        if said == "refused":
+            return _refused(hold.claims, rest)
+        raise LedgerDown(f"the reservation was not taken: {said}")
+
+    async def settle(self, hold: Hold, entry: Entry) -> tuple[Level, ...]:
+        """See Ledger. A counter that is to be rebuilt is left out."""
+        charged = [c.counter for c in hold.claims]
+        args = [hold.id, json.dumps(entry.record())]
+        for counter in charged:
+            args += [_key(counter), str(entry.amount(counter.budget))]
+        _, *rest = await self._call("settle", _org(hold), secrets.token_hex(8), *args)
+        self._remember(hold, entry)
+        known = [c for n, c in enumerate(charged) if rest[2 * n]]
+        return _levels(known, [value for value in rest if value])
+
+    async def release(self, hold: Hold) -> None:
+        """See Ledger."""
+        await self._call("release", _org(hold), hold.id)
+
+    async def read(self, counters: Sequence[Counter]) -> tuple[Level, ...]:
+        """See Ledger."""
+        if not counters:
+            return ()
+        org = counters[0].org
+        for _ in range(3):
+            keys = [_key(counter) for counter in counters]
+            _, *rest = await self._call("read", org, secrets.token_hex(8), *keys)
+            missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
+            if not missing:
+                return _levels(counters, rest)
+            await self._seed(missing)
+        raise LedgerDown("counters vanish as soon as they are rebuilt")
+
+    async def renew(self, org: str, generation: str) -> None:
+        """Has every counter of a generation rebuilt before it is used again."""
+        await self._call("renew", org, generation, secrets.token_hex(8))
+
+    def recent(self, org: str) -> list[tuple[Hold, Entry]]:
+        """What this process settled within RESENT_SECONDS."""
+        return [(hold, entry) for _, hold, entry in self._settled if _org(hold) == org]
+
+    def _remember(self, hold: Hold, entry: Entry) -> None:
+        now = time.monotonic()
+        self._settled.append((now, hold, entry))
+        while now - self._settled[0][0] > RESENT_SECONDS:
+            self._settled.popleft()
+
+    async def _seed(self, counters: Sequence[Counter]) -> None:
+        """Rebuilds counters from SQL. One at a time for an organisation, in this process by a
+        lock, among all by a key; who waits finds them there."""
+        org = counters[0].org
+        try:
+            async with asyncio.timeout(SEED_SECONDS), self._seeding.setdefault(org, asyncio.Lock()):
+                await self._seed_alone(org, counters)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed()
+            raise LedgerDown(f"counters cannot be rebuilt: {type(error).__name__}") from error
+
+    async def _seed_alone(self, org: str, counters: Sequence[Counter]) -> None:
+        while True:
+            generation, *rest = await self._call(
+                "read", org, secrets.token_hex(8), *(_key(c) for c in counters)
+            )
+            missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
+            if not missing:
+                return
+            turn = f"{prefix(org)}seeding"
+            if await self._client.set(turn, "1", nx=True, px=int(SEED_SECONDS * 1000)):
+                break
+            await asyncio.sleep(0.01)
+        try:
+            position, sums = await asyncio.to_thread(self._books.totals, org, generation, missing)
+            args: list[str] = []
+            for counter, total in zip(missing, sums, strict=True):
+                args += [_key(counter), str(total), str(_lifetime(counter))]
+            await self._call("seed", org, generation, position, *args)
+        finally:
+            await self._client.delete(turn)
+
+    async def _call(self, name: str, org: str, *args: str) -> list[str]:
+        self.orgs.add(org)
+        try:
+            self._breaker.admit()
+            answer = await self._ask(name, org, args)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed()
+            raise LedgerDown(f"{name}: {type(error).__name__}") from error
+        except StoreDown as error:
+            raise LedgerDown(str(error)) from error
+        self._breaker.worked()
+        return answer
+
+    async def _ask(self, name: str, org: str, args: Sequence[str]) -> list[str]:
+        function, start = f"unabridged_{name}_{VERSION}", prefix(org)
+        async with asyncio.timeout(self._seconds):
+            try:
+                return await self._fcall(function, start, args)
+            except ResponseError as error:
+                if "Function not found" not in str(error):
+                    raise
+            await load_functions(self._client)
+            return await self._fcall(function, start, args)
+
+    async def _fcall(self, function: str, start: str, args: Sequence[str]) -> list[str]:
+        answer: Any = self._client.fcall(function, 1, start + "epoch", start, *args)
+        return list(await answer)
+
+
+async def load_functions(client: redis.asyncio.Redis) -> None:
+    """Puts ledger.lua into the store."""
+    code = (resources.files("unabridged.proxy") / "ledger.lua").read_text(encoding="utf-8")
+    answer: Any = client.function_load(code, replace=True)
+    await answer
+
+
+def _org(hold: Hold) -> str:
+    return hold.entry.scopes.org
+
+
+def _key(counter: Counter) -> str:
+    return f"{prefix(counter.org)}c:{counter.id}"
+
+
+def _lifetime(counter: Counter) -> int:
+    """Milliseconds; 0: for ever."""
+    if counter.window.end_ms is None:
+        return 0
+    return counter.window.end_ms - counter.window.start_ms + GRACE_MS
+
+
+def _lost(entry: Entry) -> Entry:
+    """What the ledger will say if nobody settles: the reservation, and no cost."""
+    return replace(entry, basis="lost", nano_usd=None)
+
+
+def _levels(counters: Sequence[Counter], values: Sequence[str]) -> tuple[Level, ...]:
+    return tuple(
+        Level(counter=c, used=int(values[2 * n]), reserved=int(values[2 * n + 1]))
+        for n, c in enumerate(counters)
+    )
+
+
+def _refused(claims: Sequence[Claim], values: Sequence[str]) -> Refused:
+    short = tuple(claims[int(n)] for n in values[::3])
+    flat = [value for n in range(0, len(values), 3) for value in values[n + 1 : n + 3]]
+    return Refused(claims=short, levels=_levels([c.counter for c in short], flat))

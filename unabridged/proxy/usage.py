@@ -1,0 +1,125 @@
+"""What an upstream says that it used, and what that comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unabridged.proxy.price import SERVICE_TIERS, Price
+
+PER_NANO = 10**6
+"""Femto-dollars in a nano-dollar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Tokens of one request, as the upstream counts them. Parts are within their wholes."""
+
+    input: int
+    """The whole prompt."""
+    output: int
+    """All choices together, reasoning included."""
+    cached: int = 0
+    """Of the prompt: read from the provider's cache."""
+    cache_write: int = 0
+    """Of the prompt: written to the provider's cache."""
+    reasoning: int = 0
+    """Of the output."""
+    input_audio: int = 0
+    output_audio: int = 0
+    searches: int = 0
+    """Searches of the web."""
+
+
+def used(usage: Any) -> Used | None:
+    """Reads the `usage` of a chat completion, a completion, an embedding or a response.
+
+    None if there is none, or if it is not one: then the tokens must be counted. A usage of
+    zeros is one, and costs nothing.
+    """
+    if not isinstance(usage, Mapping):
+        return None
+    whole = _count(usage, "prompt_tokens", "input_tokens")
+    if whole is None:
+        return None
+    output = _count(usage, "completion_tokens", "output_tokens") or 0
+    into = _part(usage, "prompt_tokens_details", "input_tokens_details")
+    out = _part(usage, "completion_tokens_details", "output_tokens_details")
+    reasoning = _count(out, "reasoning_tokens") or 0
+    total = _count(usage, "total_tokens")
+    if reasoning and total == whole + output + reasoning:
+        output += reasoning  # some providers count it beside the answer, and add it up
+    cached = _count(into, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
+    written = (
+        _count(into, "cache_creation_tokens", "cache_write_tokens")
+        or _count(usage, "cache_creation_input_tokens")
+        or 0
+    )
+    cached = min(cached, whole)
+    return Used(
+        input=whole,
+        output=output,
+        cached=cached,
+        cache_write=min(written, whole - cached),
+        reasoning=min(reasoning, output),
+        input_audio=min(_count(into, "audio_tokens") or 0, whole - cached),
+        output_audio=min(_count(out, "audio_tokens") or 0, output),
+        searches=_count(usage, "num_search_queries") or _count(into, "web_search_requests") or 0,
+    )
+
+
+def tier(service_tier: Any) -> str:
+    """The price map's name of an OpenAI `service_tier`; empty: the standard one."""
+    return SERVICE_TIERS.get(service_tier, "") if isinstance(service_tier, str) else ""
+
+
+def cost(price: Price, used: Used, *, tier: str = "") -> int:
+    """Nano-dollars, rounded up once. Prices by the length of the prompt count from its first
+    token on, as providers bill them."""
+
+    def at(kind: str) -> int:
+        return price.rate(kind, prompt_tokens=used.input, tier=tier)
+
+    audio_in = min(used.input_audio, used.input - used.cached - used.cache_write)
+    plain_in = used.input - used.cached - used.cache_write - audio_in
+    reasoning = min(used.reasoning, used.output - used.output_audio)
+    plain_out = used.output - used.output_audio - reasoning
+    femto = (
+        plain_in * at("input")
+        + used.cached * at("cached")
+        + used.cache_write * at("cache_write")
+        + audio_in * at("input_audio")
+        + plain_out * at("output")
+        + reasoning * at("reasoning")
+        + used.output_audio * at("output_audio")
+        + used.searches * price.per_search
+        + price.per_request
+    )
+    if not used.input and not used.output:
+        return 0
+    return -(-femto // PER_NANO)
+
+
+def saved(price: Price, cut: int, used: Used, *, tier: str = "") -> int:
+    """Nano-dollars that the tokens which were cut would have cost as plain input, in a prompt
+    that is longer by them. Says nothing about what the provider would have had in its cache."""
+    longer = Used(input=used.input + cut, output=used.output, cached=used.cached)
+    shorter = Used(input=used.input, output=used.output, cached=used.cached)
+    return cost(price, longer, tier=tier) - cost(price, shorter, tier=tier)
+
+
+def _part(usage: Mapping[Any, Any], *names: str) -> Mapping[Any, Any]:
+    for name in names:
+        if isinstance(usage.get(name), Mapping):
+            part: Mapping[Any, Any] = usage[name]
+            return part
+    return {}
+
+
+def _count(usage: Mapping[Any, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12:
+            return value
+    return None

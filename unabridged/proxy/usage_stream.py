@@ -1,0 +1,148 @@
+"""Reads the usage out of a streamed answer, and takes out again what only we asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from unabridged.compression.body import BadBody, Body, read
+from unabridged.proxy.sse import Splitter
+from unabridged.proxy.usage import Used, used
+
+MOST_TEXT = 4 * 2**20
+"""Characters of an answer that are kept to be counted, should no usage come."""
+_DATA = re.compile(rb"^data:[ ]?(.*?)(?:\r\n|\n|\r)", re.MULTILINE | re.DOTALL)
+_WORDS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+def ask_for_usage(body: Body) -> str | None:
+    """The body with `stream_options.include_usage` set; None if it is no stream, or asks for it
+    already, or has options that cannot be read. All other bytes stay."""
+    if body.scalar("stream") is not True or body.trouble:
+        return None
+    wish = '"include_usage":true'
+    place = next((m for m in body.members if m.key == "stream_options"), None)
+    if place is None:
+        last = body.members[-1]
+        return f'{body.raw[: last.end]},"stream_options":{{{wish}}}{body.raw[last.end :]}'
+    options = body.value("stream_options")
+    if options is None:
+        changed = f"{{{wish}}}"
+    elif not isinstance(options, dict) or options.get("include_usage"):
+        return None
+    else:
+        rest = read(body.raw[place.value : place.end]).without("include_usage")
+        comma = "," if len(options) > ("include_usage" in options) else ""
+        changed = "{" + wish + comma + rest.lstrip()[1:]
+    return body.raw[: place.value] + changed + body.raw[place.end :]
+
+
+class UsageStream:
+    """Hands on an event stream byte for byte, and remembers what it says about usage.
+
+    If we asked for the usage and the client did not, the chunk that holds nothing else is left
+    out, and so is the `"usage":null` of the others. How the stream is chopped does not change
+    what comes out.
+    """
+
+    def __init__(self, *, ours: bool) -> None:
+        """`ours`: it was us who asked, not the client."""
+        self._ours = ours
+        self._splitter = Splitter()
+        self._kept = 0
+        self._texts: list[str] = []
+        self._usage: Any = None
+        self.service_tier: Any = None
+        """As the answer says."""
+        self.complete = False
+        """True once the answer said that it is: `[DONE]` or a finish_reason."""
+        self.failed = False
+        """True if the stream carries an error event."""
+
+    @property
+    def used(self) -> Used | None:
+        """None if the stream did not tell."""
+        return used(self._usage)
+
+    @property
+    def text(self) -> str:
+        """What the answer says, all choices and tool calls one after another, to be counted if
+        there is no usage."""
+        return "".join(self._texts)
+
+    def feed(self, piece: bytes) -> bytes:
+        """What can go on to the client now."""
+        return b"".join(map(self._event, self._splitter.feed(piece)))
+
+    def flush(self) -> bytes:
+        """What is left at the end, the last event if its empty line is missing."""
+        rest = self._splitter.flush()
+        return self._event(rest) if rest else b""
+
+    def _event(self, event: bytes) -> bytes:
+        found = _DATA.findall(event + b"\n")
+        if len(found) != 1:
+            return event
+        data = found[0]
+        if data.strip() == b"[DONE]":
+            self.complete = True
+            return event
+        try:
+            chunk = json.loads(data)
+        except ValueError:
+            return event
+        if not isinstance(chunk, dict):
+            return event
+        self._look(chunk)
+        if not self._ours or "usage" not in chunk:
+            return event
+        if chunk["usage"] is not None:
+            return b"" if chunk.get("choices") == [] else event
+        return event.replace(data, _without_usage(data), 1)
+
+    def _look(self, chunk: dict[str, Any]) -> None:
+        if isinstance(chunk.get("usage"), dict):
+            self._usage = chunk["usage"]
+        if chunk.get("error") is not None:
+            self.failed = True
+        self.service_tier = chunk.get("service_tier") or self.service_tier
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self.complete = self.complete or bool(choice.get("finish_reason"))
+                self._keep(choice)
+
+    def _keep(self, choice: dict[str, Any]) -> None:
+        for text in answer_texts(choice.get("delta")):
+            if self._kept < MOST_TEXT:
+                self._texts.append(text)
+                self._kept += len(text)
+        if isinstance(choice.get("text"), str) and self._kept < MOST_TEXT:
+            self._texts.append(choice["text"])
+            self._kept += len(choice["text"])
+
+
+def answer_texts(message: Any) -> list[str]:
+    """What is billed as output in a `message` or a `delta`: words, reasoning, tool calls."""
+    if not isinstance(message, dict):
+        return []
+    found = [message[name] for name in _WORDS if isinstance(message.get(name), str)]
+    calls = message.get("tool_calls")
+    functions = (
+        [call.get("function") for call in calls if isinstance(call, dict)]
+        if isinstance(calls, list)
+        else []
+    )
+    for function in (*functions, message.get("function_call")):
+        if isinstance(function, dict):
+            named = (function.get(name) for name in ("name", "arguments"))
+            found += [text for text in named if isinstance(text, str)]
+    return found
+
+
+def _without_usage(data: bytes) -> bytes:
+    try:
+        return read(data.decode()).without("usage").encode()
+    except (BadBody, UnicodeDecodeError):
+        return data
