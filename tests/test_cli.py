@@ -183,20 +183,27 @@ def test_a_file_that_is_not_there_is_one_line_and_code_1(run, tmp_path: Path) ->
     assert re.fullmatch(r"unabridged: .*none\.txt: No such file or directory\n", done.err)
 
 
-def test_an_answer_gets_its_wording_back(run, tmp_path: Path) -> None:
+def test_an_answer_gets_its_wording_back(run, monkeypatch, tmp_path: Path) -> None:
     files = {
-        "original": "It was designed by Sir John Fowler and built in 1890.",
-        "compressed": "designed by John Fowler built 1890.",
-        "response": "The answer is: unchanged words.",
+        "original": "It was designed by Sir John Fowler of Sheffield, opened on 4 March 1890.",
+        "compressed": "designed by Sir Fowler, opened 4 1890.",
+        "response": "Sir Fowler designed it; opened 4 1890.",
     }
     arguments = []
     for name, text in files.items():
         path = tmp_path / name
         path.write_text(text)
         arguments += [f"--{name}", str(path)]
-    assert run("recover", *arguments).out == files["response"]
+    restored = "Sir John Fowler of Sheffield designed it; opened 4 March 1890."
+    assert run("recover", *arguments).out == restored
     said = json.loads(run("recover", *arguments, "--json").out)
-    assert said == {"text": files["response"], "edits": []}
+    assert said["text"] == restored
+    assert [(e["was"], e["now"]) for e in said["edits"]] == [
+        ("Sir Fowler", "Sir John Fowler of Sheffield"),
+        ("4 1890", "4 March 1890"),
+    ]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1;32m4 March 1890\x1b[0m" in run("recover", *arguments).out
 
 
 def test_explain_tells_route_segments_and_reasons(run, request_file: str, tmp_path: Path) -> None:

@@ -21,15 +21,11 @@ def test_a_text_is_shortened_and_an_answer_restored() -> None:
     )
     short = unabridged.compress(text, rate=0.6, compressor="extractive")
     assert len(short.text) < len(text)
-    assert unabridged.recover(text, text, "Sir John Fowler").text == "Sir John Fowler"
-
-
-def test_an_answer_in_shortened_words_gets_the_original_ones() -> None:
-    recovered = unabridged.recover(
-        "It was designed by Sir John Fowler.", "designed by John Fowler.", "By John Fowler."
-    )
-    assert "Fowler" in recovered.text
-    assert all(edit.now != edit.was for edit in recovered.edits)
+    assert short.text.endswith("Question: Who designed the bridge?")
+    original = "It was designed by Sir John Fowler of Sheffield."
+    recovered = unabridged.recover(original, "designed by Sir Fowler.", "By Sir Fowler.")
+    assert recovered.text == "By Sir John Fowler of Sheffield."
+    assert [edit.was for edit in recovered.edits] == ["Sir Fowler"]
 
 
 def test_a_wrong_argument_is_refused() -> None:

