@@ -40,6 +40,34 @@ _ABOUT_TEXT = re.compile(
     |문서|글|기사|본문|지문|다음|아래|위의|요약|문맥|내용|자료|회의|النص|السياق|المقال|التالي|أعلاه|أدناه|لخص|الوثائق""",
     re.IGNORECASE | re.VERBOSE,
 )
+_POINTS = re.compile(
+    r"""\b(?:summar\w+|tl;?dr|(?:based\ on|given|according\ to|read|using|from|in)\ the\ (?:following|above|below)
+    |(?:the|this|these|that|following|above|below|attached|my|our|given|provided|preceding)\s+(?:[\w-]+\s+){0,2}?
+     (?:text|article|passages?|documents?|documentation|context|paragraphs?|transcript|excerpts?|conversation|e-?mails?
+     |chapter|information|sources?|search\ results|snippets?|resume|cv|job\ description|paper|abstract|essay|letter
+     |minutes|thread|post|speech|interview|reviews?|press\ release)
+    |(?:text|article|passages?|documents?|context|paragraphs?)\ (?:below|above|delimited)
+    |(?:folgend|obig|dies|de[rnms]|da|die)\w*\ (?:\w+\ )?(?:text|artikel|dokument|abschnitt|kontext|bericht|e-?mail)\w*
+    |zusammenfass\w*|fasse?
+    |(?:siguientes?|este|esta|estos|el|la|los)\ (?:\w+\ )?(?:texto|artículo|documentos?|contexto|pasajes?|correo)
+    |resum\w+|(?:le|ce|cet|la|les|suivants?)\ (?:\w+\ )?(?:texte|article|documents?|contexte|extraits?)|résum\w+
+    |(?:o|este|seguinte)\ (?:\w+\ )?(?:texto|artigo|documento)
+    |(?:следующ|эт|данн)\w*\ (?:текст|стать|документ|отрыв|контекст)\w*|перескажи|кратко|тексту?а?)\b
+    |(?:以下|下面|上面|上述|下列|这篇|这段|本)的?.{0,6}?(?:文|资料|内容|段落|材料|信息|对话|会议|新闻|邮件)|总结|摘要|概括
+    |(?:以下|次|上記|下記|この)の?.{0,6}?(?:文|記事|資料|内容|議事録|会話|メール|テキスト)|要約
+    |(?:다음|아래|위|이)의?\s?.{0,8}?(?:글|문서|기사|본문|지문|내용|자료|텍스트|회의|메일|대화)|요약
+    |لخص|النص|المقال|الفقرة|الوثيقة""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COMMANDS = re.compile(
+    r"""\b(?:you|your|must|should|never|always|do\ not|don't|du|sie|müssen|usted|debes?|vous|devez|вы|ты|должн\w+
+    |você|deve)\b|[你您]|必须|不要|请|あなた|してください|당신|하세요|하십시오|해야|마세요|أنت|يجب""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FIRST_PERSON = re.compile(
+    r"\b(?:i|i'm|my|me|we|our|ich|mein\w*|wir|je|mon|ma|nous|yo|mi|eu|meu|я|мой|мне|мы)\b|我|私は|私の|저는|제가|나는|أنا",
+    re.IGNORECASE,
+)
 _EVERY_WORD = re.compile(
     r"""\b(?:translat\w+|proofread\w*|rewrit\w+|rephras\w+|paraphras\w+|copy-?edit\w*|fix\ the\ grammar|reformat\w*
     |correct\ (?:the\ )?(?:grammar|spelling|errors|mistakes)|verbatim|word\ for\ word|word\ count|count\ the\ words
@@ -81,6 +109,22 @@ def orders(paragraph: str) -> bool:
 def about_text(paragraph: str) -> bool:
     """Whether a request speaks of a text that stands beside it."""
     return bool(_ABOUT_TEXT.search(paragraph))
+
+
+def points_to_text(request: str) -> bool:
+    """Whether a request points at a text beside it: `the following article`, `summarise`. What
+    only names a kind of text (`I need a contract`) does not."""
+    return bool(_POINTS.search(request))
+
+
+def commands(text: str) -> bool:
+    """Whether a text speaks to its reader all along, as a prompt does and a source does not."""
+    return len(_COMMANDS.findall(text)) * 300 > width(text)
+
+
+def personal(paragraphs: list[str]) -> bool:
+    """Whether the writer tells about himself: then the text is the request, not a source."""
+    return sum(bool(_FIRST_PERSON.search(p)) for p in paragraphs) * 3 > len(paragraphs)
 
 
 def needs_every_word(request: str) -> bool:

@@ -34,6 +34,7 @@ _NUMBERED_DOCUMENT = re.compile(
 )
 _RULE = re.compile(r"^[ \t]*([-=#*_~])\1{2,}[ \t]*$", re.MULTILINE)
 _QUOTES = re.compile(r"\"{3}|'{3}|«{3}|»{3}")
+_SCHEMA = re.compile(r'"(?:\$schema|properties|parameters|input_schema)"\s*:')
 _JSON = re.compile(r"^[ \t]*[\[{]", re.MULTILINE)
 _LLMLINGUA = re.compile(r"<llmlingua((?:[\s,][^<>]{0,200})?)>")
 _LLMLINGUA_END = "</llmlingua>"
@@ -304,7 +305,7 @@ def _json_blocks(text: str, lo: int, hi: int, avoid: Sequence[Span]) -> list[Mar
             _, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
             continue
-        if 200 <= end - start <= hi - start:
+        if 200 <= end - start <= hi - start and not _SCHEMA.search(text, start, end):
             found.append(
                 Mark(
                     role="documents", why="JSON data", start=start, inner=start, close=end, end=end

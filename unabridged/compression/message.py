@@ -8,15 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from unabridged.compression.cues import (
-    about_text,
-    asks,
-    needs_every_word,
-    options,
-    orders,
-    rules,
-    width,
-)
+from unabridged.compression.cues import about_text, asks, commands, needs_every_word, rules, width
 from unabridged.compression.marks import Mark, gaps, llmlingua, numbered, outermost, outline, tags
 from unabridged.compression.passages import (
     Piece,
@@ -27,6 +19,7 @@ from unabridged.compression.passages import (
     tagged_document,
 )
 from unabridged.compression.prompt import Span
+from unabridged.compression.prose import LONGEST_REQUEST, is_source, peel, source_span
 from unabridged.compression.regions import (
     Region,
     behind_last,
@@ -36,11 +29,8 @@ from unabridged.compression.regions import (
     units,
 )
 
-_LEAD = re.compile(r"[^\n]{3,240}?[:：]\s+")
-_LONGEST_REQUEST = 700
+_HEADING = re.compile(r"^[ \t]{0,3}(#{1,6})[ \t]+\S", re.MULTILINE)
 _SHORT_MESSAGE = 1200
-_LEAST_PROSE = 500
-_LEAST_UNANNOUNCED = 1500
 _LEAST_DOCUMENT = 60
 _LEAST_SYSTEM_DOCUMENT = 200
 
@@ -142,10 +132,8 @@ def _numbered_passages(text: str, lo: int, hi: int) -> list[Mark]:
         strict = sum(
             rules(text[m.inner : b]) for m, (_, b) in zip(run, stretches, strict=True)
         ) * 3 > len(run)
-        if (
-            bracket
-            and median >= 60
-            or (median >= 160 and not strict and (median >= 500 or about_text(beside)))
+        if (bracket and median >= 60) or (
+            median >= 160 and not strict and (median >= 500 or about_text(beside))
         ):
             return run
     return []
@@ -187,7 +175,7 @@ def _demonstration(
     alone = len(found) == 1 and mark is not None and mark.role == "examples"
     if not closed and not more:
         end = min(end, lead_over(draft.text, start, end))
-        end = _peel(draft.text, start, end, sure=True) if alone else end
+        end = peel(draft.text, start, end, sure=True) if alone else end
     piece = document(draft.text, start, end, why)
     draft.pieces.append(replace(piece, kind="demonstration", head=0))
     draft.add_loose(end, found[-1].end)
@@ -202,9 +190,7 @@ def _region(draft: _Draft, found: Sequence[Region], number: int) -> None:
         _documents(draft, found, number)
     elif mark.role == "examples":
         _examples(draft, region)
-    elif mark.role == "instruction":
-        draft.add("instruction", region.start, region.end, mark.why)
-    elif draft.system:
+    elif mark.role == "instruction" or draft.system:
         draft.add("instruction", region.start, region.end, mark.why)
     else:
         draft.add("question", region.start, region.end, mark.why)
@@ -273,6 +259,15 @@ def _documents(draft: _Draft, found: Sequence[Region], number: int) -> None:
     if mark.closed:
         draft.pieces.extend(_closed(text, region))
         return
+    if draft.system and not mark.single and commands(body):
+        draft.add("instruction", region.start, region.end, f"{mark.why}, but it gives orders")
+        return
+    own = _other_section(text, region, system=draft.system)
+    if own < region.end:
+        cut = replace(region, close=own, end=own)
+        _documents(draft, [*found[:number], cut], number)
+        draft.add_loose(own, region.end)
+        return
     following_documents = number + 1 < len(found) and found[number + 1].role == "documents"
     asked = any(r.role == "question" for r in found)
     close = region.close
@@ -280,9 +275,7 @@ def _documents(draft: _Draft, found: Sequence[Region], number: int) -> None:
         alone = mark.single and _single_paragraphs(text, found, number)
         first = paragraphs(text, region.inner, region.close)
         close = (
-            first[0][1]
-            if alone and first
-            else _peel(text, region.inner, region.close, sure=asked, last=number + 1 == len(found))
+            first[0][1] if alone and first else peel(text, region.inner, region.close, sure=asked)
         )
     if mark.single:
         draft.pieces.append(document(text, region.start, close, mark.why, region.inner))
@@ -314,6 +307,25 @@ def _closed(text: str, region: Region) -> list[Piece]:
     return [p for p in out if p.start < p.end]
 
 
+def _other_section(text: str, region: Region, *, system: bool) -> int:
+    """Where, under a heading of documents, a section of the prompt itself begins: a heading of
+    the same rank over text that gives orders, or any such heading in a system message."""
+    rank = _HEADING.match(text, region.start)
+    if rank is None:
+        return region.end
+    own = region.end
+    heads = [
+        h.start()
+        for h in _HEADING.finditer(text, region.inner, region.close)
+        if len(h[1]) <= len(rank[1])
+    ]
+    for start in reversed(heads):
+        if not system and not commands(text[start:own]):
+            break
+        own = start
+    return own
+
+
 def _single_paragraphs(text: str, found: Sequence[Region], number: int) -> bool:
     """Whether all numbered documents before this one are of one paragraph each."""
     before = [
@@ -322,33 +334,6 @@ def _single_paragraphs(text: str, found: Sequence[Region], number: int) -> bool:
         if r.role == "documents" and r.mark and r.mark.single
     ]
     return bool(before) and all(len(paragraphs(text, r.start, r.end)) == 1 for r in before)
-
-
-def _peel(text: str, lo: int, hi: int, *, sure: bool, last: bool = False) -> int:
-    """Where the last document ends and the writer speaks again. `sure`: the question is
-    elsewhere, so that only an order is taken off. `last`: nothing follows in the message."""
-    blocks = paragraphs(text, lo, hi)
-    end = hi
-    for start, stop in reversed(blocks[1:]):
-        words = text[start:stop].strip()
-        spoken = orders(words) or options(words) or (last and _aside(words, (start - lo)))
-        if width(words) > _LONGEST_REQUEST or not spoken:
-            break
-        if sure and asks(words) and not about_text(words):
-            break
-        end = start
-    if end == hi and not sure:
-        line = text.rfind("\n", lo, lo + len(text[lo:hi].rstrip())) + 1
-        words = text[line:hi].strip()
-        if line > lo and asks(words) and width(words) < _LONGEST_REQUEST:
-            return line
-    return end
-
-
-def _aside(words: str, before: int) -> bool:
-    """Whether a short last paragraph is the writer's own, behind long sources."""
-    size = width(words)
-    return size <= 300 and (about_text(words) or (size <= 150 and before > 10 * len(words)))
 
 
 def _judge_loose(draft: _Draft) -> None:
@@ -377,7 +362,7 @@ def _find_question(draft: _Draft) -> None:
         for start, end in reversed(paragraphs(draft.text, piece.start, piece.end)):
             if (
                 asks(draft.text[start:end].rstrip())
-                and width(draft.text[start:end]) <= _LONGEST_REQUEST
+                and width(draft.text[start:end]) <= LONGEST_REQUEST
             ):
                 new = [
                     replace(piece, end=start),
@@ -412,20 +397,8 @@ def _prose(draft: _Draft) -> None:
     number = max(sizes, key=lambda i: sizes[i])
     piece = draft.pieces[number]
     later = draft.has("question")
-    lo, hi = _prose_span(draft.text, piece.start, piece.end, later=later)
-    request = draft.text[piece.start : lo] + "\n" + draft.text[hi : piece.end]
-    if width(draft.text[lo:hi].strip()) < _LEAST_PROSE:
-        return
-    spoken = bool(speakers(draft.text, lo, hi))
-    if not spoken and not later and lo == piece.start and hi == piece.end:
-        return
-    spoken = (
-        spoken
-        or about_text(request)
-        or (later and lo > piece.start)
-        or (asks(draft.text[hi : piece.end]) and width(draft.text[lo:hi]) >= _LEAST_UNANNOUNCED)
-    )
-    if not spoken or _speaks_to_model(draft.text, lo, hi):
+    lo, hi = source_span(draft.text, piece.start, piece.end, later=later)
+    if not is_source(draft.text, (piece.start, piece.end), (lo, hi), later=later):
         return
     new: list[Piece] = []
     if piece.start < lo:
@@ -444,41 +417,6 @@ def _behind_question(draft: _Draft, number: int) -> None:
     if first < piece.end and speakers(draft.text, first, piece.end):
         new = divide(draft.text, first, piece.end, "transcript behind the question")
         draft.pieces[number:] = [replace(piece, end=first), *new]
-
-
-def _prose_span(text: str, start: int, end: int, *, later: bool) -> tuple[int, int]:
-    blocks = paragraphs(text, start, end)
-    if len(blocks) == 1:
-        rows = text[start:end].split("\n")
-        blocks, at = [], start
-        for row in rows:
-            blocks.append((at, min(at + len(row) + 1, end)))
-            at += len(row) + 1
-        blocks = [b for b in blocks if b[0] < b[1]]
-    lo = start
-    for a, b in blocks:
-        words = text[a:b].strip()
-        if width(words) > _LONGEST_REQUEST or not orders(words):
-            break
-        lo = b
-    lead = _LEAD.match(text, lo, end)
-    if lo == start and lead and orders(lead[0]) and about_text(lead[0]):
-        lo = lead.end()
-    hi = _peel(text, lo, end, sure=later)
-    if hi == end and not later and len(blocks) > 1 and blocks[-1][0] > lo:
-        words = text[slice(*blocks[-1])].strip()
-        if orders(words) and width(words) <= _LONGEST_REQUEST:
-            hi = blocks[-1][0]
-    return lo, hi
-
-
-def _speaks_to_model(text: str, lo: int, hi: int) -> bool:
-    """Whether a long text is itself made of rules and orders."""
-    blocks = [text[a:b] for a, b in paragraphs(text, lo, hi)]
-    if len(blocks) < 3:
-        blocks = [line for block in blocks for line in block.splitlines() if line.strip()]
-    spoken = sum(rules(block) or "```" in block for block in blocks)
-    return spoken * 3 > len(blocks)
 
 
 def _every_word(draft: _Draft) -> None:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from json.decoder import scanstring
 
 from unabridged.compression.cues import width
-from unabridged.compression.labels import role_of
 from unabridged.compression.marks import (
     Mark,
     fences,
@@ -41,19 +40,15 @@ _INNER_TAG = re.compile(
 _DEEPEST = 3
 """Levels of tags in tags that are looked into."""
 
-_NOT_TEXT = {
-    "id",
-    "_id",
-    "doc_id",
-    "url",
-    "link",
-    "href",
-    "source",
-    "title",
-    "name",
-    "date",
-    "type",
-}
+_TEXT_KEYS = frozenset(
+    ["text", "content", "contents", "passage", "passages", "page_content", "pagecontent", "snippet", "snippets", "body", "document", "documents", "chunk", "chunks", "context", "contexts", "paragraph", "paragraphs", "summary", "abstract", "value", "result", "results", "excerpt", "excerpts"]
+)
+"""Under these keys (or none) the strings of a JSON array are passages."""
+
+_RECORD_KEYS = frozenset(
+    ["title", "source", "url", "link", "content", "text", "id", "name", "date", "author", "page", "file", "file_path", "page_label", "score", "doc", "document", "summary", "metadata", "filename", "section", "제목", "출처", "내용", "タイトル", "出典", "内容", "标题", "来源", "titre", "titel", "título", "fuente", "quelle"]
+)
+"""Keys that records begin with, and speakers are not called by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +160,12 @@ def json_texts(text: str, lo: int, hi: int, kind: Kind) -> list[Piece]:
         value, behind = scanstring(text, at + 1, True)
         if text[behind : behind + 20].lstrip().startswith(":"):
             key = value
-        elif width(value) >= 40 and key.casefold() not in _NOT_TEXT:
+        elif width(value) >= 40 and (not key or key.casefold() in _TEXT_KEYS):
             found.append((at + 1, behind - 1))
         at = behind
-    if (
-        len(found) < 2
-        and text[start] == "{"
-        or sum(b - a for a, b in found) * 5 < (end - start) * 2
-    ):
+    if (len(found) < 2 and text[start] == "{") or sum(b - a for a, b in found) * 5 < (
+        end - start
+    ) * 2:
         return []
     out: list[Piece] = []
     at = lo
@@ -243,13 +236,7 @@ def _keyed(text: str, rows: Sequence[Span], lo: int, hi: int, why: str) -> list[
     starts = [a for a, b in rows if (k := _KEY.match(text, a, b)) and k["name"] == name]
     if len(starts) < 2 or width(text[lo:hi]) < 60 * len(starts):
         return []
-    keys = Counter(k["name"] for a, b in rows if (k := _SPEAKER.match(text, a, b)))
-    if (
-        len(keys) > 1
-        and keys[name] >= 4
-        and len(starts) < sum(keys.values()) / 2
-        and not role_of(name)[0]
-    ):
+    if name.strip().casefold() not in _RECORD_KEYS and speakers(text, lo, hi):
         return []
     marks = [
         Mark(
@@ -341,10 +328,14 @@ def _blocks(text: str, lo: int, hi: int, why: str) -> list[Piece]:
         glued.append(a)
     if len(glued) < 2:
         return []
-    return [
-        replace(document(text, a, b, f"paragraph of: {why}"), chained=True)
-        for a, b in pairwise([*glued, hi])
-    ]
+    return [_block(text, a, b, why) for a, b in pairwise([*glued, hi])]
+
+
+def _block(text: str, start: int, end: int, why: str) -> Piece:
+    words = text[start:end].strip()
+    if words.endswith((":", "：")) and "\n" not in words and width(words) <= 200:
+        return Piece(kind="format", start=start, end=end, why="announces what follows")
+    return replace(document(text, start, end, f"paragraph of: {why}"), chained=True)
 
 
 def _protect_code(text: str, pieces: list[Piece]) -> list[Piece]:
