@@ -8,10 +8,12 @@ from typing import cast
 
 from unabridged.compression.job import Compressor, Count, Cut, Job, untouched
 from unabridged.compression.join import whole_escapes
-from unabridged.compression.kept import Spans, extract, normalise, valid
+from unabridged.compression.kept import Spans, coarsen, extract, normalise, valid
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Prompt, Segment
+from unabridged.compression.protect import whole
 from unabridged.compression.scorer import Scorer
+from unabridged.compression.sentences import sentences
 from unabridged.policies.policy import Policy
 
 COMPRESSORS: dict[str, str] = {
@@ -70,12 +72,12 @@ def compress(
 
     A turn that would save less than `min_saving` of its tokens is left as it came, and so is a
     segment that would not get smaller. A string of the body that would be left without any text
-    keeps its shortest segment, because providers refuse empty messages.
+    keeps the beginning of its shortest segment, because providers refuse empty messages.
     Raises UnknownCompressor, BadCut, and what `run` and `checkpoint` raise.
     """
     segments = prompt.segments
-    whole = untouched(segments, "")
-    kept, why = list(whole.kept), [_standing(segment, plan, policy) for segment in segments]
+    entire = untouched(segments, "").kept
+    kept, why = list(entire), [_standing(segment, plan, policy) for segment in segments]
     after = list(plan.counts)
     for grant in plan.grants:
         checkpoint()
@@ -91,13 +93,13 @@ def compress(
         cut = _checked(policy.compressor, job, run(policy.compressor, job))
         for i, spans, reason in zip(grant.segments, cut.kept, cut.why, strict=True):
             tokens = count(extract(segments[i].text, spans))
-            if len(spans) == 1 and spans == whole.kept[i]:
+            if len(spans) == 1 and spans == entire[i]:
                 why[i] = reason
-            elif spans != whole.kept[i] and tokens < plan.counts[i]:
+            elif spans != entire[i] and tokens < plan.counts[i]:
                 kept[i], why[i], after[i] = spans, reason, tokens
             else:
                 why[i] = f"as it came: cutting would save no token ({reason})"
-    _refill(segments, plan, kept, why, after)
+    _refill(segments, count, plan, kept, why, after)
     for turn in {grant.turn for grant in plan.grants}:
         _spare(segments, plan, policy, turn, kept, why, after)
     return Compressed(
@@ -143,9 +145,14 @@ def _checked(name: str, job: Job, cut: Cut) -> Cut:
 
 
 def _refill(
-    segments: Sequence[Segment], plan: Plan, kept: list[Spans], why: list[str], after: list[int]
+    segments: Sequence[Segment],
+    count: Count,
+    plan: Plan,
+    kept: list[Spans],
+    why: list[str],
+    after: list[int],
 ) -> None:
-    """Give a string that was left without text its shortest segment back."""
+    """Give a string that was left without text the beginning of its shortest segment back."""
     strings: dict[object, list[int]] = {}
     for i, segment in enumerate(segments):
         strings.setdefault(segment.where.path, []).append(i)
@@ -154,9 +161,19 @@ def _refill(
         if not full or any(extract(segments[i].text, kept[i]).strip() for i in members):
             continue
         least = min(full, key=lambda i: (plan.counts[i], i))
-        kept[least] = ((0, len(segments[least].text)),)
-        after[least] = plan.counts[least]
-        why[least] = "as it came: without it the message would be empty"
+        kept[least] = _beginning(segments[least])
+        after[least] = count(extract(segments[least].text, kept[least]))
+        why[least] = "its beginning is kept: without it the message would be empty"
+
+
+def _beginning(segment: Segment) -> Spans:
+    """The first sentence with head and tail; all of what must not be cut into sentences."""
+    start, end = segment.content
+    text = segment.text[start:end]
+    if segment.kind == "demonstration" or not text.strip():
+        return ((0, len(segment.text)),)
+    first = coarsen(sentences(text), whole(text))[0][1]
+    return normalise(whole_escapes(segment, [(0, start + first), (end, len(segment.text))]))
 
 
 def _spare(

@@ -127,6 +127,8 @@ def _turn(
     if policy.compressor == "lossless":
         tokens = dict(sizes)
         reasons = dict.fromkeys(sizes, "whatever goes without loss")
+    elif goal < before and not groups:
+        return [], f"nothing of the {before} tokens of turn {turn} may be cut"
     elif goal >= before:
         return [], f"the {before} tokens of turn {turn} are within the {max(goal, 0)} asked for"
     else:

@@ -143,5 +143,5 @@ def _stem(word: str) -> str:
             if word.endswith(ending) and len(word) - len(ending) >= 3:
                 return word[: -len(ending)]
         return word
-    # Russian, German, Spanish, French and others inflect at the end: a prefix is a fair stem.
-    return word[: max(4, len(word) - 3)] if len(word) > 5 else word
+    # Russian and others inflect at the end, by several letters: the beginning is a fair stem.
+    return word[:5]

@@ -1,0 +1,206 @@
+"""Whatever a compressor does, what is sent is a part of what was written, and has a reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unabridged.compression.compress import (
+    COMPRESSORS,
+    BadCut,
+    UnknownCompressor,
+    compress,
+    compressor,
+    run_job,
+)
+from unabridged.compression.job import Cancelled, Cut, Job
+from unabridged.compression.kept import valid
+from unabridged.compression.plan import allot
+from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.tokens import counter
+from unabridged.policies.policy import Kind, Policy
+
+COUNT = counter("gpt-4o")
+MODEL_FREE = ["off", "lossless", "extractive", "auto"]
+
+
+def prompt(*parts: tuple[Any, ...]) -> Prompt:
+    """Each part: kind, text, and perhaps turn and message; a message is one string."""
+    segments = []
+    for i, part in enumerate(parts):
+        turn = part[2] if len(part) > 2 else 0
+        message = part[3] if len(part) > 3 else i
+        where = Where(path=("messages", message, "content"), start=0)
+        segments.append(Segment(kind=part[0], text=part[1], where=where, turn=turn))
+    return Prompt(body="", segments=tuple(segments))
+
+
+def run(parts: Prompt, policy: Policy, **extra: Any) -> Compressed:
+    return compress(parts, allot(parts, policy, COUNT), policy, COUNT, **extra)
+
+
+def policy(name: str = "extractive", **fields: Any) -> Policy:
+    return Policy(compressor=name, **{"min_tokens": 0, "min_saving": 0, **fields})
+
+
+RAG = prompt(
+    ("instruction", "Answer from the text."),
+    ("document", "Tea is old. The bridge opened in 1932. Rain fell for days. " * 3, 0, 1),
+    ("document", "Cats sleep. Dogs bark at night. Birds sing early. " * 3, 0, 1),
+    ("question", "When did the bridge open?"),
+)
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto"])
+def test_documents_are_cut_and_instruction_and_question_are_not(name: str):
+    done = run(RAG, policy(name, rate=0.5))
+    assert done.text(0) == "Answer from the text."
+    assert done.text(3) == "When did the bridge open?"
+    assert "The bridge opened in 1932." in done.text(1)
+    assert sum(done.tokens_after) <= round(0.5 * sum(done.tokens_before))
+    assert done.tokens_after == tuple(COUNT(done.text(i)) for i in range(4))
+    assert done.why[0] == "instructions are kept whole by the policy"
+    assert all(done.why)
+
+
+@pytest.mark.parametrize("name", MODEL_FREE)
+def test_rate_one_is_identity_but_for_what_lossless_drops(name: str):
+    done = run(RAG, policy(name, rate=1.0))
+    if name != "lossless":
+        assert [done.text(i) for i in range(4)] == [s.text for s in RAG.segments]
+
+
+def test_a_turn_that_would_save_too_little_is_left_and_told_why():
+    done = run(RAG, policy(rate=0.9, min_saving=0.5))
+    assert done.tokens_after == done.tokens_before
+    assert any("less than min_saving (0.5)" in why for why in done.why)
+
+
+def test_protected_segments_reach_no_compressor():
+    parts = replace(RAG, segments=tuple(replace(s, protected=True) for s in RAG.segments))
+    done = run(parts, policy(rate=0.1))
+    assert done.tokens_after == done.tokens_before
+    assert done.why[1] == "protected: nothing may cut inside"
+
+
+def test_a_message_is_never_left_empty():
+    parts = prompt(
+        ("document", "Cats sleep all day long."),
+        ("document", "Bridge. " * 40),
+        ("question", "Bridge?"),
+    )
+    done = run(parts, policy(rate=0.2))
+    assert done.text(0) == "Cats sleep all day long."
+    assert done.why[0] == "its beginning is kept: without it the message would be empty"
+
+
+def test_every_job_goes_through_run_with_its_question_and_budget():
+    seen: list[tuple[str, Job]] = []
+
+    def remembering(name: str, job: Job) -> Cut:
+        seen.append((name, job))
+        return run_job(name, job)
+
+    done = run(RAG, policy(rate=0.5), run=remembering)
+    ((name, job),) = seen
+    assert name == "extractive"
+    assert job.question == "When did the bridge open?"
+    assert job.segments == RAG.segments[1:3]
+    assert done == run(RAG, policy(rate=0.5))
+
+
+def test_a_cut_of_something_else_is_refused():
+    def outside(name: str, job: Job) -> Cut:
+        return Cut(kept=(((0, 10_000),),) * 2, why=("",) * 2)
+
+    def too_few(name: str, job: Job) -> Cut:
+        return Cut(kept=(), why=())
+
+    with pytest.raises(BadCut, match="not sorted, disjoint and within"):
+        run(RAG, policy(rate=0.5), run=outside)
+    with pytest.raises(BadCut, match="0 span lists and 0 reasons for 2 segments"):
+        run(RAG, policy(rate=0.5), run=too_few)
+
+
+def test_a_segment_that_a_compressor_did_not_make_smaller_is_left():
+    def lazy(name: str, job: Job) -> Cut:
+        return Cut(kept=tuple(((0, len(s.text)),) for s in job.segments), why=("tried",) * 2)
+
+    done = run(RAG, policy(rate=0.5), run=lazy)
+    assert done.tokens_after == done.tokens_before
+    assert done.why[1] == "tried"
+
+
+def test_a_cancelled_request_stops_the_work():
+    def gone() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(RAG, policy(rate=0.5), checkpoint=gone)
+
+
+def test_unknown_and_planned_compressors_are_named():
+    with pytest.raises(UnknownCompressor, match="unknown compressor 'bm52'; known: off, lossless"):
+        compressor("bm52")
+    with pytest.raises(UnknownCompressor, match="'longllmlingua' is not built yet; built: off"):
+        compressor("longllmlingua")
+
+
+@pytest.mark.parametrize("name", MODEL_FREE)
+def test_a_compressor_without_a_model_imports_no_model_code(name: str):
+    assert name in COMPRESSORS
+    code = (
+        "import sys\n"
+        "from unabridged.compression.compress import compressor\n"
+        f"compressor({name!r})\n"
+        "assert not {'torch', 'transformers', 'litellm'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+KINDS: list[Kind] = [
+    "instruction",
+    "demonstration",
+    "document",
+    "question",
+    "history",
+    "tool_output",
+]
+pieces = st.one_of(
+    st.text(max_size=60),
+    st.lists(st.sampled_from(["One. ", "漢字。", "문장. ", "2 kg\n", "<s>"]), max_size=20)
+    .map("".join),
+)  # fmt: skip
+conversations = st.lists(
+    st.lists(st.tuples(st.sampled_from(KINDS), pieces), min_size=1, max_size=3),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(conversations, st.sampled_from(MODEL_FREE), st.floats(0.05, 1), st.floats(0, 0.5))
+def test_laws_hold_for_any_conversation(
+    turns: list[list[tuple[Kind, str]]], name: str, rate: float, min_saving: float
+):
+    def parts(number: int) -> Prompt:
+        return prompt(*((*p, turn, turn) for turn in range(number) for p in turns[turn]))
+
+    rules = policy(name, rate=rate, min_saving=min_saving)
+    done = run(parts(len(turns)), rules)
+    for i, segment in enumerate(done.prompt.segments):
+        assert valid(done.kept[i], len(segment.text))
+        assert done.tokens_after[i] <= done.tokens_before[i]
+        assert done.tokens_after[i] == COUNT(done.text(i))
+        assert done.why[i]
+        if segment.kind in ("instruction", "question", "history"):
+            assert done.text(i) == segment.text
+    for number in range(1, len(turns)):
+        earlier = run(parts(number), rules)
+        assert earlier.kept == done.kept[: len(earlier.kept)]
