@@ -29,7 +29,9 @@ TEXTS = [
 ]
 
 
-UNKNOWN = "Quick zebras vex my jovial wolf by puzzling fjord fowl, gulping 42 quarts of cocoa milk. "
+UNKNOWN = (
+    "Quick zebras vex my jovial wolf by puzzling fjord fowl, gulping 42 quarts of cocoa milk. "
+)
 """A text of words that the tokenizer was not trained on: about two characters a token."""
 
 
@@ -180,7 +182,7 @@ def test_the_revision_names_the_weights_and_the_window(tiny_causal_lm: Path) -> 
 def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoModel, match=str(tmp_path)):
         load_model(tmp_path)
-    with pytest.raises(NoModel, match="tokenizer.json"):
+    with pytest.raises(NoModel, match=r"tokenizer\.json"):
         CausalScorer(tmp_path)
 
 

@@ -114,7 +114,7 @@ def test_a_budget_that_fits_changes_nothing() -> None:
 
 
 @given(
-    text=st.text(alphabet=st.sampled_from("ab 등대港。.\n\r👩‍👧é\u0301not5%<|`\"{"), max_size=120),
+    text=st.text(alphabet=st.sampled_from('ab 등대港。.\n\r👩‍👧é\u0301not5%<|`"{'), max_size=120),
     tokens=st.integers(0, 60),
 )
 @settings(deadline=None, max_examples=150)
@@ -135,7 +135,8 @@ def test_a_smaller_budget_keeps_a_part_of_what_a_larger_one_keeps(
     less = cut(*documents, tokens=small, scorer=scorer, question=question)
     rich = cut(*documents, tokens=small + more, scorer=scorer, question=question)
     dropped = sum(
-        count(extract(d.text, a)) for d, a, b in zip(documents, less.kept, rich.kept, strict=True)
+        count(extract(d.text, a))
+        for d, a, b in zip(documents, less.kept, rich.kept, strict=True)
         if not subset(a, b)
     )
     assert dropped == 0
@@ -150,10 +151,12 @@ def test_negations_stay_in_what_stays() -> None:
 
 
 def test_numbers_are_kept_whole_or_dropped_whole() -> None:
-    document = segment("It cost 341,900 pounds to repair the bridge over the river in the year 1947.")
+    document = segment(
+        "It cost 341,900 pounds to repair the bridge over the river in the year 1947."
+    )
     for tokens in range(1, 16):
         [text] = texts(cut(document, tokens=tokens, scorer=Planted({"1,9": 9.0})), document)
-        assert "341,900" in text or "341" not in text and "900" not in text
+        assert "341,900" in text or ("341" not in text and "900" not in text)
 
 
 def test_what_the_policy_forces_survives_any_budget() -> None:
@@ -236,7 +239,9 @@ def test_a_long_document_is_scored_in_blocks_that_see_what_came_before() -> None
     assert len(scorer.seen) > 3
     assert all(len(text) <= 1200 for text in scorer.seen)
     assert [c for c in scorer.conditions if not c] == [""], "only the first block has no context"
-    assert all(document.text.count(c + t) for c, t in zip(scorer.conditions, scorer.seen, strict=True))
+    assert all(
+        document.text.count(c + t) for c, t in zip(scorer.conditions, scorer.seen, strict=True)
+    )
 
 
 def test_work_stops_when_nobody_waits() -> None:
