@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +17,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
-    StringConstraints,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -36,9 +36,15 @@ MOST = 10**18
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"unknown time zone {name!r}; such as UTC or Europe/Berlin") from error
     return name
+
+
+def _percent(share: str) -> str:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?%", share):
+        raise ValueError(f"a share of the budget is written such as 80%, not {share!r}")
+    return share
 
 
 def _word(step: Any) -> Any:
@@ -110,9 +116,7 @@ class Step(Frozen):
         return {"anyOf": [rules, {"type": "string", "enum": ["warn", "refuse"]}]}
 
 
-Percent = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3})?%$"), Field(examples=["80%"])
-]
+Percent = Annotated[str, AfterValidator(_percent)]
 
 
 class Budget(Frozen):

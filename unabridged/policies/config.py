@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
+from unabridged.policies.budget import Budget, Price
 from unabridged.policies.policy import Frozen, Policy
 
 
@@ -54,6 +57,11 @@ class Route(Frozen):
     """Name of the policy."""
     upstream: str = "default"
     """Name of the upstream."""
+    on_disconnect: Literal["abort", "drain"] = "abort"
+    """When the client goes in mid-answer: close the upstream's answer and charge what was read,
+    or read it to its end and charge what the upstream says."""
+    drain_seconds: float = Field(default=60.0, gt=0)
+    """Longest reading on for `drain`."""
 
 
 class Server(Frozen):
@@ -86,6 +94,32 @@ class Store(Frozen):
     """Longest wait for one answer of the store; past it the request goes on without."""
 
 
+class Money(Frozen):
+    """How costs are known and kept. Budgets themselves stand under `budgets`."""
+
+    database: str | None = Field(
+        default=None,
+        pattern=r"^(sqlite|postgres(ql)?)[+a-z0-9]*://.",
+        examples=["postgresql://unabridged@localhost/unabridged"],
+    )
+    """SQLAlchemy URL of the ledger's database; null: UNABRIDGED_DATABASE, or else a SQLite file
+    in the state directory."""
+    refuse_status: Literal[402, 403, 422, 429] = 402
+    """HTTP status when a budget is used up; clients try 429 again."""
+    lease_seconds: int = Field(default=60, ge=5, le=3600)
+    """How long a reservation outlives a proxy that died; the running ones are renewed."""
+    assumed_output: int | None = Field(default=None, ge=1)
+    """Tokens reserved for an answer where the request sets no limit; null: the model's maximum.
+    A budget can be passed by what longer answers cost."""
+    ask_usage: Literal["budgets", "always", "never"] = "budgets"
+    """When to ask an upstream for the usage of a stream if the client did not: if a budget
+    counts the request, always or never. The client sees nothing of it."""
+    admin_key_env: str = "UNABRIDGED_ADMIN_KEY"
+    """Environment variable with the key of the admin API; while it is unset there is none."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Prices by model, in dollars for a million tokens, before those of the packaged map."""
+
+
 class Config(Frozen):
     """Everything that a configuration file says, checked."""
 
@@ -99,9 +133,22 @@ class Config(Frozen):
     """Where the proxy listens, and its limits."""
     store: Store = Store()
     """Where compressed contexts are kept, as numbers under keyed hashes."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be spent; the admin API can change it at run time."""
+    money: Money = Money()
+    """How costs are known and kept."""
 
     @model_validator(mode="after")
     def _names_exist(self) -> Config:
+        names = [budget.name for budget in self.budgets]
+        for budget in self.budgets:
+            if names.count(budget.name) > 1:
+                raise ValueError(f"two budgets are named {budget.name!r}")
+            for _, share, step in budget.steps:
+                if step.policy is not None and step.policy not in self.policies:
+                    where = f"budget {budget.name!r} at {share}"
+                    known = ", ".join(sorted(self.policies))
+                    raise ValueError(f"unknown policy {step.policy!r} in {where}; known: {known}")
         for route in self.routes:
             if route.policy not in self.policies:
                 known = ", ".join(sorted(self.policies))

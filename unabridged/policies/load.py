@@ -49,7 +49,11 @@ def parse(text: str, name: str, *, compressors: Collection[str]) -> Config:
         raise ConfigError(source.problems)
     whole = _with_shipped_policies(data)
     problems = list(source.problems)
-    for place, message in (*_dangling(whole), *_not_built(data, compressors)):
+    for place, message in (
+        *_dangling(whole),
+        *_budgets(whole, compressors),
+        *_not_built(data, compressors),
+    ):
         problems.append(_problem(source, place, message))
     try:
         # By way of JSON, because strict checking of Python data would refuse lists for tuples.
@@ -105,6 +109,28 @@ def _dangling(data: Mapping[str, Any]) -> list[tuple[Place, str]]:
                 if key not in route:
                     said += f" (used where a route names no {key})"
                 found.append((("routes", index, key), said))
+    return found
+
+
+def _budgets(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:
+    """Budgets of one name, and steps that name a policy or compressor that is not there."""
+    budgets = data.get("budgets")
+    found: list[tuple[Place, str]] = []
+    seen: set[str] = set()
+    for index, budget in enumerate(budgets if isinstance(budgets, list) else ()):
+        if not isinstance(budget, dict):
+            continue
+        name = budget.get("name")
+        if isinstance(name, str) and name in seen:
+            found.append((("budgets", index, "name"), f"two budgets are named {name!r}"))
+        seen.add(str(name))
+        steps = budget.get("at")
+        for share, step in steps.items() if isinstance(steps, dict) else ():
+            for key, known in (("policy", data.get("policies")), ("compressor", compressors)):
+                wanted = step.get(key) if isinstance(step, dict) else None
+                if isinstance(wanted, str) and known and wanted not in known:
+                    said = f"unknown {key} {wanted!r}; {meant(wanted, sorted(known))}"
+                    found.append((("budgets", index, "at", share, key), said))
     return found
 
 
