@@ -57,6 +57,18 @@ def test_a_question_from_outside_decides_what_stays() -> None:
     assert "opened in June 1878" in other.text
 
 
+def test_a_text_without_any_mark_is_what_is_to_be_shortened() -> None:
+    text = "Das Haus ist alt. Es steht am Fluss. Der Garten ist groß. Ein Baum steht darin."
+    short = compress_prompt(text, rate=0.5, compressor="extractive")
+    assert 0 < len(short.text) < len(text)
+    assert {s.kind for s in short.compressed.prompt.segments} <= {"document", "format"}
+
+
+def test_a_mere_question_is_not_cut() -> None:
+    text = "Who designed the bridge that carries the railway over the Firth of Forth?"
+    assert compress_prompt(text, rate=0.5, compressor="extractive").text == text
+
+
 def test_a_rate_of_1_gives_the_text_back() -> None:
     assert compress_prompt(TEXT, rate=1.0).text == TEXT
     assert compress_prompt(BODY, rate=1.0).text == BODY

@@ -38,17 +38,19 @@ def split(body: str, policy: Policy, question: str | None = None) -> Prompt:
 
 
 def split_text(text: str, policy: Policy, question: str | None = None) -> Prompt:
-    """The segments of a plain text. With a `question` from outside, a text without any mark
-    is one document, or several by its paragraphs."""
+    """The segments of a plain text. Without any mark of documents, it is one document, or several
+    by its paragraphs: nobody gives a text to be shortened in order to have it kept whole. A
+    question in it is kept, unless there is one from outside."""
     if not text:
         return Prompt(body=text, segments=(), note="the text is empty")
     found = _ruled(text, policy, lambda lo, hi: pieces(text, lo, hi))
-    if (
-        question
-        and question.strip()
-        and not any(p.kind in ("document", "demonstration") for p in found)
-    ):
-        found = divide(text, 0, len(text), "text beside a question")
+    kinds = {p.kind for p in found}
+    asked = bool(question and question.strip())
+    # A short text is all question for a message; here only if it ends like one.
+    lone = len(found) == 1 and not text.rstrip().endswith(("?", "？", "؟"))
+    if not kinds & {"document", "demonstration"} and (asked or lone or "question" not in kinds):
+        why = "text beside a question" if asked else "a text without any mark"
+        found = divide(text, 0, len(text), why)
     segments = _segments(text, found, (), 0)
     return Prompt(body=text, segments=tuple(segments), note=_note(segments), asked=question or "")
 
