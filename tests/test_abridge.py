@@ -66,7 +66,9 @@ def test_a_text_without_any_mark_is_what_is_to_be_shortened() -> None:
 
 def test_a_mere_question_is_not_cut() -> None:
     text = "Who designed the bridge that carries the railway over the Firth of Forth?"
-    assert compress_prompt(text, rate=0.5, compressor="extractive").text == text
+    whole = compress_prompt(text, rate=0.5, compressor="extractive")
+    assert whole.text == text
+    assert whole.why_whole
 
 
 def test_a_rate_of_1_gives_the_text_back() -> None:

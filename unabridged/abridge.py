@@ -40,6 +40,13 @@ class Abridged:
         """The shortened text, or the request body with the shortened texts in it."""
         return render(self.compressed)
 
+    @property
+    def why_whole(self) -> str:
+        """Why nothing was cut; empty if something was."""
+        if self.compressed.tokens_after != self.compressed.tokens_before:
+            return ""
+        return self.plan.why or self.compressed.prompt.note or "nothing in it could be cut"
+
 
 def abridge(
     prompt: str,

@@ -190,6 +190,8 @@ def compress(
         console.print(f"[dim]{policy.compressor}, {milliseconds:.0f} ms[/dim]")
     else:
         terminal.write(result.text)
+        if result.why_whole and rate != 1:
+            typer.echo(f"unabridged: as it came: {result.why_whole}", err=True)
 
 
 @app.command(
