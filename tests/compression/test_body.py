@@ -56,9 +56,7 @@ def test_what_is_cut_is_exactly_what_was_named(raw: str, data: st.DataObject) ->
         ends = sorted(data.draw(st.lists(st.integers(0, len(text.value)), min_size=2, max_size=2)))
         kept[text.path] = [(ends[0], ends[1])]
     short = read(splice(body, kept))
-    assert [t.value for t in short.texts] == [
-        t.value[slice(*kept[t.path][0])] for t in body.texts
-    ]
+    assert [t.value for t in short.texts] == [t.value[slice(*kept[t.path][0])] for t in body.texts]
     assert [m.key for m in short.members] == [m.key for m in body.members]
 
 
@@ -69,7 +67,7 @@ def test_escapes_and_numbers_stay_as_the_caller_wrote_them() -> None:
     )
     body = read(raw)
     text = body.texts[0]
-    assert text.value == "aé\U0001f600/b\ud800\0\"c\n"
+    assert text.value == 'aé\U0001f600/b\ud800\0"c\n'
     cut = splice(body, {text.path: [(0, 3), (5, 8)]})
     assert cut == raw.replace(r"\/b", "").replace(r"c\n", "")
 
@@ -123,7 +121,9 @@ def test_options_and_scalars_come_from_the_same_reading() -> None:
     assert body.value("unabridged") == {"rate": 0.25}
 
 
-@pytest.mark.parametrize("raw", ["", "[]", "null", "{", '{"a"}', '{"a":1,}', "{} x", '{"a":"\n"}', "﻿{}"])
+@pytest.mark.parametrize(
+    "raw", ["", "[]", "null", "{", '{"a"}', '{"a":1,}', "{} x", '{"a":"\n"}', "﻿{}"]
+)
 def test_what_is_not_a_json_object_is_refused(raw: str) -> None:
     with pytest.raises(BadBody):
         read(raw)
@@ -135,7 +135,7 @@ def test_deep_nesting_is_refused_and_not_a_crash() -> None:
 
 
 def test_ten_megabytes_are_read_in_linear_time() -> None:
-    content = "Ein Satz mit \"Zitat\" und ü.\n" * 330_000
+    content = 'Ein Satz mit "Zitat" und ü.\n' * 330_000
     raw = json.dumps({"messages": [{"role": "user", "content": content}]})
     start = time.perf_counter()
     body = read(raw)

@@ -16,15 +16,22 @@ from unabridged.policies.policy import Policy
 
 DOCUMENTS = (
     "Document [1](Title: River) The river rises in the hills and runs south for miles.\n"
-    "Document [2](Title: Mill) The \"old\" mill was built in 1911 by the Keller family.\n"
+    'Document [2](Title: Mill) The "old" mill was built in 1911 by the Keller family.\n'
 )
 
 
-def _compressed(prompt: Prompt, kept: list[tuple[Span, ...]], order: tuple[int, ...] = ()) -> Compressed:
+def _compressed(
+    prompt: Prompt, kept: list[tuple[Span, ...]], order: tuple[int, ...] = ()
+) -> Compressed:
     zeros = (0,) * len(prompt.segments)
     why = ("",) * len(prompt.segments)
     return Compressed(
-        prompt=prompt, kept=tuple(kept), why=why, order=order, tokens_before=zeros, tokens_after=zeros
+        prompt=prompt,
+        kept=tuple(kept),
+        why=why,
+        order=order,
+        tokens_before=zeros,
+        tokens_after=zeros,
     )
 
 
@@ -43,7 +50,10 @@ def test_a_dropped_document_goes_with_its_wrapper_and_nothing_else() -> None:
     first = next(i for i, s in enumerate(prompt.segments) if s.kind == "document")
     kept[first] = ()
     sent = json.loads(render(_compressed(prompt, kept)))
-    assert sent["messages"][0]["content"] == f"Answer.\n\n{DOCUMENTS.splitlines()[1]}\n\nQuestion: who?"
+    assert (
+        sent["messages"][0]["content"]
+        == f"Answer.\n\n{DOCUMENTS.splitlines()[1]}\n\nQuestion: who?"
+    )
     assert sent["n"] == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_WIDE = re.compile("[\u3040-\u9fff\uac00-\ud7a3]+")
 _QUESTION_END = re.compile(r"[?？؟⁇;;՞]['\"”’»)\]]*\s*$")
 _ORDER = re.compile(
     r"""^\W*(?:please\b|kindly\b|can\ you\b|could\ you\b|now\b|then\b|based\ on\b|using\ (?:only|the)\b|given\ the\b
@@ -85,7 +86,8 @@ _OPTION = re.compile(r"^\s*(?:[(（\[]?[A-Ja-j1-9①-⑨가-하ㄱ-ㅎ][)）\].:
 
 def width(text: str) -> int:
     """How much a text says: characters, where a Han, Kana or Hangul character counts for three."""
-    return len(text) + 2 * sum("\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7a3" for c in text)
+    wide = 0 if text.isascii() else sum(map(len, _WIDE.findall(text)))
+    return len(text) + 2 * wide
 
 
 def asks(paragraph: str) -> bool:

@@ -41,12 +41,73 @@ _DEEPEST = 3
 """Levels of tags in tags that are looked into."""
 
 _TEXT_KEYS = frozenset(
-    ["text", "content", "contents", "passage", "passages", "page_content", "pagecontent", "snippet", "snippets", "body", "document", "documents", "chunk", "chunks", "context", "contexts", "paragraph", "paragraphs", "summary", "abstract", "value", "result", "results", "excerpt", "excerpts"]
+    [
+        "text",
+        "content",
+        "contents",
+        "passage",
+        "passages",
+        "page_content",
+        "pagecontent",
+        "snippet",
+        "snippets",
+        "body",
+        "document",
+        "documents",
+        "chunk",
+        "chunks",
+        "context",
+        "contexts",
+        "paragraph",
+        "paragraphs",
+        "summary",
+        "abstract",
+        "value",
+        "result",
+        "results",
+        "excerpt",
+        "excerpts",
+    ]
 )
 """Under these keys (or none) the strings of a JSON array are passages."""
 
 _RECORD_KEYS = frozenset(
-    ["title", "source", "url", "link", "content", "text", "id", "name", "date", "author", "page", "file", "file_path", "page_label", "score", "doc", "document", "summary", "metadata", "filename", "section", "제목", "출처", "내용", "タイトル", "出典", "内容", "标题", "来源", "titre", "titel", "título", "fuente", "quelle"]
+    [
+        "title",
+        "source",
+        "url",
+        "link",
+        "content",
+        "text",
+        "id",
+        "name",
+        "date",
+        "author",
+        "page",
+        "file",
+        "file_path",
+        "page_label",
+        "score",
+        "doc",
+        "document",
+        "summary",
+        "metadata",
+        "filename",
+        "section",
+        "제목",
+        "출처",
+        "내용",
+        "タイトル",
+        "出典",
+        "内容",
+        "标题",
+        "来源",
+        "titre",
+        "titel",
+        "título",
+        "fuente",
+        "quelle",
+    ]
 )
 """Keys that records begin with, and speakers are not called by."""
 

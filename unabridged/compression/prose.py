@@ -49,7 +49,7 @@ def peel(text: str, lo: int, hi: int, *, sure: bool) -> int:
 def _aside(words: str, before: int, *, sure: bool) -> bool:
     """Whether a short last paragraph is the writer's own, behind long sources."""
     size = width(words)
-    return (size <= 300 and not sure and about_text(words)) or (
+    return (size <= 300 and not sure and points_to_text(words)) or (
         size <= 150 and before > 10 * len(words)
     )
 
