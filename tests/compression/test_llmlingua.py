@@ -94,7 +94,7 @@ def test_the_word_that_surprises_is_the_one_that_is_kept() -> None:
 
 def test_words_are_kept_by_rank_until_the_budget_is_used_up() -> None:
     document = segment(TIDES)
-    scorer = Planted({"master": 5.0, "month": 6.0, "cover": 7.0, "book": 8.0})
+    scorer = Planted({"master": 5.0, "month": 6.0, "cover": 7.0, "book": 20.0})
     assert texts(cut(document, tokens=3, scorer=scorer), document) == [" month book cover"]
 
 
@@ -190,7 +190,7 @@ def test_documents_are_shown_to_the_model_with_what_stands_before_them() -> None
 def test_only_documents_that_can_be_reached_are_scored() -> None:
     documents = [segment(f"{TIDES} Number {word}. ") for word in ("one", "two", "three", "four")]
     scorer = Planted({})
-    found = cut(*documents, tokens=8, scorer=scorer, question="What about number three?")
+    found = cut(*documents, tokens=5, scorer=scorer, question="What about number three?")
     assert len(scorer.seen) < 4
     assert "three" in scorer.seen[0]
     assert found.kept[2]
@@ -220,7 +220,7 @@ def test_a_demonstration_keeps_its_numbers_or_goes_whole() -> None:
 def test_the_least_predictable_demonstration_comes_first() -> None:
     plain = [segment(f"Question: {TIDES}\nAnswer: {w}.\n\n", kind="demonstration") for w in "abc"]
     scorer = Planted({"Answer: b": 9.0})
-    found = cut(*plain, tokens=9, scorer=scorer)
+    found = cut(*plain, tokens=6, scorer=scorer)
     assert [bool(spans) for spans in found.kept] == [False, True, False]
 
 
@@ -285,8 +285,16 @@ def test_a_token_over_two_words_counts_to_both_by_its_characters() -> None:
         spans=np.array([[0, 2], [2, 6], [6, 7], [6, 7]], dtype=np.int32),
         scores=np.array([1.0, 4.0, 3.0, 5.0], dtype=np.float32),
     )
-    # The first stretch holds one token and a quarter of another: (1 + 4/4) / (1 + 1/4).
-    assert pooled(tokens, np.array([0, 3, 6, 7])).tolist() == pytest.approx([1.6, 4.0, 4.0])
+    found = pooled(tokens, np.array([0, 3, 6, 7]))
+    assert found.tolist() == pytest.approx([1 + 4 / 4, 3 * 4 / 4, 3 + 5])
+
+
+def test_a_long_stretch_is_worth_no_more_than_a_long_word() -> None:
+    tokens = TokenScores(
+        spans=np.array([[i, i + 1] for i in range(24)], dtype=np.int32),
+        scores=np.full(24, 2.0, dtype=np.float32),
+    )
+    assert pooled(tokens, np.array([0, 1, 4, 24])).tolist() == pytest.approx([2.0, 6.0, 8.0])
 
 
 def test_the_reason_says_how_much_is_left() -> None:

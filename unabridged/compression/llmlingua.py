@@ -36,6 +36,10 @@ BLOCK = 1200
 CONTEXT = 300
 """Characters in front of a block that the model is shown."""
 
+LONG_WORD = 4.0
+"""Tokens up to which a longer word is worth more than a short one of the same surprise for each
+token. Names are long; but so are code and addresses, which would always come first without it."""
+
 BATCH = 2400
 """Characters that are scored between two looks at whether anybody still waits."""
 
@@ -62,7 +66,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A block, with the surprise of its words in nats for each token."""
+    """A block, with the surprise of its words in nats; see `pooled`."""
 
     block: Block
     values: NDArray[np.float64]
@@ -231,7 +235,8 @@ def _scored(block: Block, tokens: TokenScores) -> Scored:
 
 
 def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Surprise of each stretch between two edges, in nats for each token of it.
+    """Surprise of each stretch between two edges, in nats: the sum over its tokens, and for
+    one of more than LONG_WORD tokens the sum that so many would have.
 
     A token that lies on an edge counts to both sides by its characters; several tokens on one
     character (bytes of a rare one) all count to it.
@@ -246,9 +251,8 @@ def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]
     nats, count = (np.concatenate([[0.0], np.cumsum(np.cumsum(x)[:-1])]) for x in (nats, count))
     share = np.diff(count[edges])
     sums = np.diff(nats[edges])
-    mean: NDArray[np.float64] = np.zeros(len(sums))
-    np.divide(sums, share, out=mean, where=share > 1e-9)
-    return mean.round(3)
+    value: NDArray[np.float64] = sums / np.maximum(share / LONG_WORD, 1.0)
+    return value.round(3)
 
 
 def _opening(scored: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:
