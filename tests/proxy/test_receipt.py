@@ -63,6 +63,6 @@ def test_receipts_become_lines_of_json_and_batches_and_memories() -> None:
     receipts.close()
     lines = [json.loads(line) for line in output.getvalue().splitlines()]
     assert [line["route"] for line in lines] == [str(n) for n in range(KEPT_IN_MEMORY + 5)]
-    assert [json.loads(line)["at"] for line in shared] == [n for n in range(KEPT_IN_MEMORY + 5)]
+    assert [json.loads(line)["at"] for line in shared] == list(range(KEPT_IN_MEMORY + 5))
     assert [r.route for r in receipts.recent(2)] == ["204", "203"]
     assert len(receipts.recent()) == KEPT_IN_MEMORY

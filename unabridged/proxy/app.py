@@ -36,6 +36,8 @@ class App:
     """What is not ready yet, in words; empty: all is."""
     running: Callable[[], AbstractAsyncContextManager[None]]
     """Holds up what must be started and stopped with the server."""
+    stop: Callable[[], None]
+    """Ends threads and store of an application that was assembled; `running` does it too."""
     failed: Callable[[Exception], None]
     """Told of every exception that nobody foresaw."""
 

@@ -86,6 +86,8 @@ def run(config: Config, *, state_dir: Path, on_ready: Callable[[str], None] | No
     Raises NotServable, BadKeyFile, BadSecret and StoreNotStarted.
     """
     app = assemble(config, state_dir=state_dir)
+    # What the server says of itself is a line of JSON too.
+    logging.getLogger("uvicorn").handlers = [_handler(None)]
     server = Server(app, on_ready)
     server.run(sockets=[server.config.bind_socket()])
 
@@ -195,6 +197,12 @@ def assemble(
                 exchange.abridge.warm(choice)
         warming.clear()
 
+    def stop() -> None:
+        compressing.close()
+        reading.close()
+        receipts.close()
+        store.stop()
+
     @contextlib.asynccontextmanager
     async def running() -> AsyncIterator[None]:
         warming.append("warming up")
@@ -207,10 +215,7 @@ def assemble(
         finally:
             for upstream in upstreams.values():
                 await upstream.close()
-            compressing.close()
-            reading.close()
-            receipts.close()
-            store.stop()
+            stop()
 
     return App(
         config=config,
@@ -218,6 +223,7 @@ def assemble(
         keys=keys,
         unready=lambda: [*warming, *(f"loading scorer {source}" for source in scorers.loading)],
         running=running,
+        stop=stop,
         failed=lambda error: log.error("internal error", exc_info=error),
     )
 
@@ -288,8 +294,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _logger(output: TextIO | None) -> logging.Logger:
+    logger = logging.Logger("unabridged.proxy", logging.INFO)
+    logger.addHandler(_handler(output))
+    return logger
+
+
+def _handler(output: TextIO | None) -> logging.Handler:
     handler = logging.StreamHandler(output or sys.stderr)
     handler.setFormatter(JsonLines())
-    logger = logging.Logger("unabridged.proxy", logging.INFO)
-    logger.addHandler(handler)
-    return logger
+    return handler

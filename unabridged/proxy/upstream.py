@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from unabridged.policies import config
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
@@ -68,8 +68,8 @@ class Upstream(Protocol):
         ...
 
 
-class _Body(httpx.AsyncByteStream):
-    """A request body that is sent without httpx adding headers of its own."""
+class _Body(httpx2.AsyncByteStream):
+    """A request body that is sent without httpx2 adding headers of its own."""
 
     def __init__(self, body: bytes | AsyncIterator[bytes]) -> None:
         self._body = body
@@ -84,7 +84,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Opened:
-    def __init__(self, response: httpx.Response, name: str, idle_seconds: float) -> None:
+    def __init__(self, response: httpx2.Response, name: str, idle_seconds: float) -> None:
         self.status = response.status_code
         self.headers: Headers = response.headers.raw
         self._stream: Any = response.stream
@@ -104,7 +104,7 @@ class _Opened:
                     f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
                     f" (upstreams.{self._name}.idle_seconds in the configuration)"
                 ) from error
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 raise UpstreamDown(
                     f"upstream {self._name!r} broke off in mid-answer ({type(error).__name__})"
                 ) from error
@@ -114,7 +114,7 @@ class _Opened:
 class HttpUpstream:
     """An upstream over HTTP/1.1, with one pool of connections for the whole process.
 
-    Works below httpx's client: no redirects, cookies, credentials from files or headers of its
+    Works below httpx2's client: no redirects, cookies, credentials from files or headers of its
     own, and nothing is decoded, so bytes are relayed as they are.
     """
 
@@ -125,9 +125,9 @@ class HttpUpstream:
         self.host = parts.netloc.rpartition("@")[2].encode("idna")
         """What `Host` says."""
         self._base = parts.path.rstrip("/").encode()
-        self._url = httpx.URL(f"{parts.scheme}://{parts.netloc}/")
-        self._pool = httpx.AsyncHTTPTransport(
-            limits=httpx.Limits(
+        self._url = httpx2.URL(f"{parts.scheme}://{parts.netloc}/")
+        self._pool = httpx2.AsyncHTTPTransport(
+            limits=httpx2.Limits(
                 max_connections=CONNECTIONS,
                 max_keepalive_connections=IDLE_CONNECTIONS,
                 keepalive_expiry=IDLE_SECONDS,
@@ -152,16 +152,16 @@ class HttpUpstream:
     async def close(self) -> None:
         await self._pool.aclose()
 
-    async def _open(self, call: Call) -> httpx.Response:
+    async def _open(self, call: Call) -> httpx2.Response:
         settings = self.settings
         seconds = settings.connect_seconds
-        request = httpx.Request(
+        request = httpx2.Request(
             call.method,
             self._url,
             headers=call.headers,
             stream=_Body(call.body),
             extensions={
-                # Byte for byte what the client asked for: httpx would normalise it.
+                # Byte for byte what the client asked for: httpx2 would normalise it.
                 "target": self._base + call.target,
                 "timeout": {"connect": seconds, "pool": seconds, "read": None, "write": None},
             },
@@ -174,23 +174,23 @@ class HttpUpstream:
                 f"upstream {self.name!r} sent nothing within {settings.first_byte_seconds:g} s"
                 f" (upstreams.{self.name}.first_byte_seconds in the configuration)"
             ) from error
-        except httpx.ConnectTimeout as error:
+        except httpx2.ConnectTimeout as error:
             raise UpstreamSlow(
                 f"upstream {self.name!r} did not accept a connection within {seconds:g} s"
                 f" (upstreams.{self.name}.connect_seconds in the configuration)"
             ) from error
-        except httpx.PoolTimeout as error:
+        except httpx2.PoolTimeout as error:
             raise UpstreamBusy(
                 f"all {CONNECTIONS} connections to upstream {self.name!r} are in use; try again"
             ) from error
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise UpstreamDown(
                 f"upstream {self.name!r} at {_origin(self._url)} cannot be reached"
                 f" ({type(error).__name__}); check upstreams.{self.name}.url in the configuration"
             ) from error
 
 
-def _origin(url: httpx.URL) -> str:
+def _origin(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 

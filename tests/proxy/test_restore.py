@@ -1,0 +1,116 @@
+"""An answer is restored if it can be; else it goes on as it came, whole and in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Edited, FakeStreamRestorer, fake_steps
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unabridged.proxy.receipt import Draft
+from unabridged.proxy.restore import Index, Restorer, Restoring
+from unabridged.proxy.upstream import Answer
+from unabridged.proxy.workers import Workers
+
+JSON = [(b"Content-Type", b"application/json; charset=utf-8")]
+EVENTS = [(b"content-type", b"text/event-stream")]
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    workers = Workers(threads=1, queue=4)
+    yield workers
+    workers.close()
+
+
+def draft() -> Draft:
+    return Draft(said={"request_id": "r", "path": "/"})
+
+
+def whole(workers: Workers, answer: Answer, told: Draft, **steps: Any) -> bytes:
+    async def main() -> bytes:
+        restorer = Restorer(steps=fake_steps(**steps), workers=workers)
+        return await restorer.whole(answer, restorer.prepare(None), told)  # type: ignore[arg-type]
+
+    return asyncio.run(main())
+
+
+def test_a_json_answer_is_restored_and_counted(workers: Workers) -> None:
+    told = draft()
+    answer = Answer(status=200, headers=JSON, body=b'"SHORT SHORT"')
+    assert whole(workers, answer, told) == b'"SHORTENED SHORTENED"'
+    assert told.said["recovered"] == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(status=500, headers=JSON, body=b"SHORT"),
+     Answer(status=200, headers=EVENTS, body=b"SHORT"),
+     Answer(status=200, headers=[], body=b"SHORT"),
+     Answer(status=200, headers=[*JSON, (b"content-encoding", b"br")], body=b"SHORT"),
+     Answer(status=200, headers=JSON, body=b"nothing to do")],
+)  # fmt: skip
+def test_any_other_answer_is_the_very_bytes_that_came(workers: Workers, answer: Answer) -> None:
+    assert whole(workers, answer, draft()) is answer.body
+
+
+def test_a_restorer_that_takes_too_long_is_not_waited_for(workers: Workers) -> None:
+    import time
+
+    def slow(body: bytes, index: Any) -> Edited:
+        time.sleep(1.3)
+        return Edited(b"late", ("x",))
+
+    told = draft()
+    answer = Answer(status=200, headers=JSON, body=b"SHORT")
+    assert whole(workers, answer, told, restore_answer=slow) is answer.body
+    assert told.said["reason"] == "restore failed: DeadlineMissed"
+
+
+class Failing(FakeStreamRestorer):
+    """Fails when it meets BAD: before it has taken the piece in, or after."""
+
+    after = False
+
+    def feed(self, piece: bytes) -> bytes:
+        if b"BAD" in piece:
+            if self.after:
+                self.held += piece
+            raise RuntimeError
+        return super().feed(piece)
+
+
+class FailingLater(Failing):
+    after = True
+
+
+@pytest.mark.parametrize("restorer", [Failing, FailingLater])
+def test_what_a_failing_restorer_held_is_let_through_once(restorer: type[Failing]) -> None:
+    told = draft()
+    through = Restoring(restorer(None), told)
+    out = [through.feed(p) for p in (b"SHORT SHO", b"BAD", b"SHORT")] + [through.flush()]
+    assert b"".join(out) == b"SHORTENED SHOBADSHORT"
+    assert told.said["failed_step"] == "restore"
+
+
+@given(st.lists(st.sampled_from([b"SHO", b"RT", b" ", b"S", b"x"])))
+def test_chopping_a_stream_changes_nothing(pieces: list[bytes]) -> None:
+    through = Restoring(FakeStreamRestorer(None), draft())
+    out = b"".join(through.feed(piece) for piece in pieces) + through.flush()
+    assert out == b"".join(pieces).replace(b"SHORT", b"SHORTENED")
+
+
+def test_an_index_that_nobody_needs_leaves_nothing_behind(workers: Workers) -> None:
+    async def main() -> None:
+        restorer = Restorer(steps=fake_steps(index=lambda _: 1 // 0), workers=workers)
+        index: Index = restorer.prepare(None)  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        index.drop()
+        with pytest.raises(ZeroDivisionError):
+            await index.ready()
+
+    asyncio.run(main())

@@ -1,0 +1,122 @@
+"""The proxy is put together from a configuration, refuses what is unsafe, and stops gently."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import config_for
+from fake_upstream import DONE, FakeUpstream, delta, events
+
+from unabridged.proxy.serve import NotServable, assemble, state_home
+
+RUN = """
+import sys
+from pathlib import Path
+from unabridged.policies.config import Config
+from unabridged.proxy.serve import run
+config = Config.model_validate_json(sys.argv[1])
+run(config, state_dir=Path(sys.argv[2]), on_ready=lambda url: print(url, flush=True))
+"""
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "proxy.example"])
+def test_an_open_proxy_is_never_bound_to_other_addresses(tmp_path: Path, host: str) -> None:
+    config = config_for("http://127.0.0.1:1/v1", server={"host": host})
+    with pytest.raises(NotServable, match="server.keys_file"):
+        assemble(config, state_dir=tmp_path, environment={})
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_missing_operator_key_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    config = config_for("http://127.0.0.1:1/v1", upstream={"api_key_env": "NO_SUCH_KEY"})
+    with pytest.raises(NotServable, match=r"NO_SUCH_KEY.*upstreams\.default\.api_key_env"):
+        assemble(config, state_dir=tmp_path, environment={})
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_state_lies_where_the_environment_says() -> None:
+    assert state_home({"UNABRIDGED_HOME": "/x"}) == Path("/x")
+    assert state_home({}).name == "unabridged"
+
+
+@pytest.fixture
+def process(upstream: FakeUpstream, tmp_path: Path):  # type: ignore[no-untyped-def]
+    config = config_for(upstream.url, policies={"fake": {"compressor": "auto"}})
+    running = subprocess.Popen(
+        [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": ""},
+    )
+    assert running.stdout is not None
+    yield running, running.stdout.readline().strip()
+    if running.poll() is None:
+        running.kill()
+    running.communicate()
+
+
+def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
+    running, url = process
+    upstream.reply(events(delta("a"), 0.7, delta("b"), DONE))
+    body = {"messages": [], "stream": True}
+    with httpx.stream("POST", url + "/chat/completions", json=body) as got:
+        pieces = got.iter_raw()
+        assert next(pieces) == delta("a")
+        running.send_signal(signal.SIGTERM)
+        assert b"".join(pieces) == delta("b") + DONE
+    running.wait(10)
+    assert '"ended": "complete"' in running.stderr.read()
+
+
+def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    running, url = process
+    assert httpx.get(url.removesuffix("/v1") + "/healthz").status_code == 200
+    running.send_signal(signal.SIGINT)
+    running.wait(10)
+    found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert found.stdout == b""
+
+
+def test_serving_without_a_model_imports_neither_torch_nor_litellm(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    code = RUN.replace(
+        "print(url, flush=True)",
+        "__import__('threading').Timer(1.5, lambda: (print([m for m in ('torch', 'litellm',"
+        " 'transformers') if m in sys.modules], flush=True),"
+        " __import__('os').kill(__import__('os').getpid(), 15))).start()",
+    )
+    config = config_for(upstream.url, policies={"fake": {"compressor": "auto"}})
+    done = subprocess.run(
+        [sys.executable, "-c", code, config.model_dump_json(), str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "REDIS_URL": ""},
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_two_assemblies_share_nothing(upstream: FakeUpstream, tmp_path: Path) -> None:
+    config = config_for(upstream.url, policy="off")
+    before = threading.active_count()
+    one = assemble(config, state_dir=tmp_path / "1", environment={})
+    two = assemble(config, state_dir=tmp_path / "2", environment={})
+    assert one.exchange.receipts is not two.exchange.receipts
+    assert one.exchange.abridge.contexts.secret != two.exchange.abridge.contexts.secret
+    for app in (one, two):
+        app.stop()
+    end = time.monotonic() + 3
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
