@@ -31,8 +31,8 @@ from unabridged.policies.policy import Policy
 SETS = ("nq20", "nq10", "hotpotqa", "squad2", "xquad", "cmrc_zh", "qmsum_windows")
 
 
-def prompt_of(row: dict[str, Any]) -> Prompt:
-    """Documents as `Document [n](Title: ...) text`, then the question."""
+def prompt_of(row: dict[str, Any], blind: bool) -> Prompt:
+    """Documents as `Document [n](Title: ...) text`, then the question (not if `blind`)."""
     segments: list[Segment] = []
     at = 0
     for n, document in enumerate(row["documents"], 1):
@@ -42,7 +42,8 @@ def prompt_of(row: dict[str, Any]) -> Prompt:
         segments.append(Segment(kind="document", text=text, where=where, head=len(head), tail=1))
         at += len(text)
     where = Where(path=("messages", 0, "content"), start=at)
-    segments.append(Segment(kind="question", text=row["question"], where=where))
+    question = "" if blind else row["question"]
+    segments.append(Segment(kind="question", text=question, where=where))
     return Prompt(body="", segments=tuple(segments))
 
 
@@ -80,11 +81,16 @@ def gold_words(row: dict[str, Any], text: str) -> bool:
 
 
 def measure(
-    rows: list[dict[str, Any]], name: str, rate: float, count: Count, folded: bool
+    rows: list[dict[str, Any]],
+    name: str,
+    rate: float,
+    count: Count,
+    folded: bool,
+    blind: bool = False,
 ) -> Iterator[tuple[bool, int, int, float]]:
     """For each row: does the answer survive, tokens asked, tokens got, milliseconds."""
     for row in rows:
-        prompt = prompt_of(row)
+        prompt = prompt_of(row, blind)
         policy = Policy(compressor="auto" if name in BASELINES else name, min_saving=0)
         counts = tuple(count(s.text) for s in prompt.segments)
         documents = tuple(range(len(prompt.segments) - 1))
@@ -110,6 +116,7 @@ def main() -> None:
     parser.add_argument("--rates", default="0.5,0.25,0.1")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--limit", type=int, default=None, help="rows of each set")
+    parser.add_argument("--blind", action="store_true", help="do not show the question")
     options = parser.parse_args()
     count = counter("gpt-4o")
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
@@ -122,7 +129,9 @@ def main() -> None:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()][: options.limit]
         for rate in map(float, options.rates.split(",")):
             for compressor in options.compressor.split(","):
-                found = list(measure(rows, compressor, rate, count, name == "qmsum_windows"))
+                found = list(
+                    measure(rows, compressor, rate, count, name == "qmsum_windows", options.blind)
+                )
                 kept = [float(f[0]) for f in found]
                 print(
                     f"| {name} | {len(rows)} | {rate:g} | {compressor} "

@@ -44,10 +44,10 @@ def test_neighbours_of_a_good_sentence_come_before_strangers():
     assert ranked == ["Zebra stripes vary.", "They help.", "Cars rust."]
 
 
-def test_without_a_question_the_central_sentence_comes_first_and_the_reason_says_so():
-    sentences = ["Rivers carry water.", "Water feeds rivers and lakes.", "My cat sleeps."]
-    ranks, why = relevance("", read(sentences, [0, 0, 0], [""]))
-    assert ranks.argmin() == 2
-    assert why == "sentences by how central they are (nothing is asked)"
-    _, why = relevance("xylophone", read(sentences, [0, 0, 0], [""]))
-    assert "no word of the question" in why
+def test_without_a_question_documents_take_turns_and_the_reason_says_why():
+    sentences = ["A one.", "A two.", "B one.", "B two."]
+    ranks, why = relevance("", read(sentences, [0, 0, 1, 1], ["", ""]))
+    assert ranks.tolist() == [0, -1, 0, -1]
+    assert why == "the first sentences of each (nothing is asked)"
+    _, why = relevance("xylophone", read(sentences, [0, 0, 1, 1], ["", ""]))
+    assert why == "the first sentences of each (no word of the question is there)"

@@ -13,8 +13,8 @@ from unabridged.compression.lossless import lossless
 def auto(job: Job) -> Cut:
     """Lossless clean-up, and if that does not meet the budget the best sentences of what is left.
 
-    Sentences are ranked by BM25 against the question, or by how central they are if nothing is
-    asked or the question shares no word with them; see docs/benchmarks.md for what each keeps.
+    Sentences are ranked by BM25 against the question; if nothing is asked, or the question shares
+    no word with them, the first of each document win: docs/benchmarks.md says what each keeps.
     """
     clean = lossless(job)
     texts = [extract(s.text, kept) for s, kept in zip(job.segments, clean.kept, strict=True)]

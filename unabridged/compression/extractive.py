@@ -17,7 +17,7 @@ from unabridged.compression.sentences import sentences, words
 
 
 def extractive(job: Job) -> Cut:
-    """Sentences by BM25 against the question, or by centrality if nothing is asked.
+    """Sentences by BM25 against the question, or the first of each document if nothing is asked.
 
     Demonstrations are kept or dropped whole: half a worked example teaches the wrong thing.
     Segments that are one JSON value are kept or dropped whole as well (what a tool gave back is
@@ -144,4 +144,4 @@ def _why(segment: Segment, kept: Spans, by: str) -> str:
         if segment.kind == "tool_output" and is_json(segment.text[slice(*segment.content)]):
             return "kept whole: JSON from a tool is not cut by sentences"
         return f"kept whole ({by})"
-    return f"cut to the best {by}" if by.startswith("sentences") else by
+    return f"cut to {by}"

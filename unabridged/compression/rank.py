@@ -88,24 +88,6 @@ def weigh(question: Sequence[str], passages: Sequence[Counter[str]]) -> NDArray[
     return scores
 
 
-def centrality(passages: Sequence[Counter[str]]) -> NDArray[np.float64]:
-    """How much each passage speaks of what all of them speak of: the mean inverse-frequency
-    weight of the terms it shares with others, earlier passages a little before later ones."""
-    holding: Counter[str] = Counter()
-    for passage in passages:
-        holding.update(passage.keys())
-    total = len(passages)
-    scores = np.zeros(total)
-    for i, passage in enumerate(passages):
-        weights = [
-            np.log1p(holding[term]) * np.log1p(total / holding[term])
-            for term in passage
-            if holding[term] > 1
-        ]
-        scores[i] = sum(weights) / (len(passage) + 8.0) if weights else 0.0
-    return scores * np.linspace(1.1, 1.0, total)
-
-
 RANKERS: dict[str, Ranker] = {"bm25": bm25}
 
 

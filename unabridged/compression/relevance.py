@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unabridged.compression.rank import centrality, terms, weigh
+from unabridged.compression.rank import terms, weigh
 
 DOCUMENT = 0.9
 """What a sentence owes to the document it stands in, its own words being worth 1."""
@@ -57,13 +57,15 @@ def relevance(question: str, sentences: Sentences) -> tuple[Vector, str]:
 
     BM25 of the sentence and of its document, of the title, and of sentences elsewhere that name
     the title; a question's word that a chosen sentence holds counts less for the next ones. If
-    nothing is asked, or no sentence holds a word of it: how central a sentence is.
+    nothing is asked, or no sentence holds a word of it: the first sentence of each document, then
+    the second of each, which keeps more of what is later asked for than ranking by the terms that
+    sentences share or by rare ones.
     """
     asked = terms(question)
     own = _scaled(weigh(asked, sentences.bags))
     if not own.any():
         reason = "no word of the question is there" if question.strip() else "nothing is asked"
-        return centrality(sentences.bags), f"sentences by how central they are ({reason})"
+        return _from_the_top(sentences.documents), f"the first sentences of each ({reason})"
     of, titles = sentences.documents, sentences.titles
     documents = [Counter(title) for title in titles]
     for document, bag in zip(of, sentences.bags, strict=True):
@@ -73,6 +75,16 @@ def relevance(question: str, sentences: Sentences) -> tuple[Vector, str]:
     base += BESIDE * _beside(own, of)
     base += LINK * _scaled(_links(own + base, sentences))[of]
     return _covering(asked, own, base, sentences.bags), "sentences by BM25 against the question"
+
+
+def _from_the_top(documents: NDArray[np.intp]) -> Vector:
+    """For each sentence minus its place in its document."""
+    places: Counter[int] = Counter()
+    ranks = np.zeros(len(documents))
+    for i, document in enumerate(documents.tolist()):
+        ranks[i] = -places[document]
+        places[document] += 1
+    return ranks
 
 
 def _scaled(scores: Vector) -> Vector:
