@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -94,4 +95,4 @@ def test_widened_spans_never_cut_an_inner_escape(text: str, data: st.DataObject)
     kept = "".join(inner[a:b] for a, b in wide)
     assert isinstance(json.loads(f'"{kept}"'), str)
     assert all(any(a <= x and y <= b for a, b in wide) for x, y in spans)
-    assert all(a[1] < b[0] for a, b in zip(wide, wide[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(wide))

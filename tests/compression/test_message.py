@@ -1,5 +1,7 @@
 """The parts inside one message, as real programs write them."""
 
+# Prompts stay in one piece.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Whole requests cut into named segments."""
 
+# A table of marks.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json

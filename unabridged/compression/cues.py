@@ -1,5 +1,7 @@
 """Tells a question or an order from a text that is only quoted."""
 
+# Patterns are tables of words.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re

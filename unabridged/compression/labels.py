@@ -1,5 +1,7 @@
 """What people call the parts of a prompt, in many languages."""
 
+# A table of words, read across.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re

@@ -27,7 +27,8 @@ from unabridged.policies.policy import Kind
 
 _BLANK = re.compile(r"\n[ \t\r]*\n\s*")
 _SPEAKER = re.compile(
-    r"[ \t]*(?:\[[\d:. ]{4,12}\][ \t]*)?(?P<name>[^\W\d_][^\n:：]{0,80}?)[ \t]*[:：](?!//)[ \t]*(?=\S)"
+    r"[ \t]*(?:\[[\d:. ]{4,12}\][ \t]*)?(?P<name>[^\W\d_][^\n:：]{0,80}?)"
+    r"[ \t]*[:：](?!//)[ \t]*(?=\S)"
 )
 _KEY = re.compile(
     r"[ \t]*(?:[-*][ \t]+)?(?:\*\*)?(?P<name>[^\W\d_][^\n:：]{0,24}?)(?:\*\*)?[:：](?!//)"

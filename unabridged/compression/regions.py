@@ -1,5 +1,7 @@
 """A message as the regions between its marks, and the worked examples among them."""
 
+# Patterns stay in one piece.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import re

@@ -153,4 +153,5 @@ def _note(found: Sequence[Segment]) -> str:
     longest = max(found, key=lambda s: len(s.text))
     if len(longest.text) < _LONG:
         return "only short messages: nothing to cut"
-    return f"one block of {len(longest.text):,} characters without any mark of documents, examples or a question"
+    size = f"{len(longest.text):,} characters"
+    return f"one block of {size} without any mark of documents, examples or a question"
