@@ -213,6 +213,9 @@ def test_a_client_that_leaves_cancels_the_compression_and_nothing_is_sent(
         assert begun.wait(3)
         gone = time.monotonic()
     assert proxy.receipt().ended == "client gone"
+    while not stopped:
+        assert time.monotonic() - gone < 2
+        time.sleep(0.002)
     assert stopped[0] - gone < 0.1
     assert upstream.seen == []
 

@@ -47,7 +47,7 @@ def test_the_body_is_joined() -> None:
 
 def test_what_really_comes_is_counted() -> None:
     one, _ = request([piece(b"x" * 6, True), piece(b"x" * 5, True)])
-    with pytest.raises(TooLarge, match="server.max_body_bytes"):
+    with pytest.raises(TooLarge, match=r"server\.max_body_bytes"):
         asyncio.run(one.body())
 
 

@@ -30,7 +30,7 @@ run(config, state_dir=Path(sys.argv[2]), on_ready=lambda url: print(url, flush=T
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "proxy.example"])
 def test_an_open_proxy_is_never_bound_to_other_addresses(tmp_path: Path, host: str) -> None:
     config = config_for("http://127.0.0.1:1/v1", server={"host": host})
-    with pytest.raises(NotServable, match="server.keys_file"):
+    with pytest.raises(NotServable, match=r"server\.keys_file"):
         assemble(config, state_dir=tmp_path, environment={})
     assert not (tmp_path / "store").exists()
 
