@@ -138,6 +138,8 @@ class Hold:
     """All of one organisation."""
     lease_ms: int = 60_000
     """After this, unless renewed, the reservation is given back by itself."""
+    journaled: bool = True
+    """True if the ledger gets a line when the lease runs out."""
 
     @property
     def id(self) -> str:

@@ -92,7 +92,8 @@ class RedisLedger:
 
     async def reserve(self, hold: Hold) -> Reserved | Refused:
         """See Ledger."""
-        args = [hold.id, str(hold.lease_ms), json.dumps(_lost(hold.entry).record())]
+        lost = json.dumps(_lost(hold.entry).record()) if hold.journaled else ""
+        args = [hold.id, str(hold.lease_ms), lost]
         for claim in hold.claims:
             limit = claim.counter.budget.refuses_above
             args += [_key(claim.counter), str(claim.amount), str(-1 if limit is None else limit)]

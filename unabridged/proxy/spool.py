@@ -1,0 +1,102 @@
+"""Keeps what could not be charged while the store was down, on disk, until it can."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from unabridged.policies.budget import Budget
+from unabridged.proxy.ledger import Claim, Entry, Hold, counters
+
+
+class Spool:
+    """One file of this process, and those that dead processes left behind.
+
+    A line is an entry and the budgets that counted it. Charging is idempotent, so a line that
+    was charged just before a crash does no harm when it is charged again.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: TextIO | None = None
+        self._waiting: list[tuple[Hold, Entry]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, hold: Hold, entry: Entry) -> None:
+        """Keeps one; it is on disk when this returns."""
+        self._waiting.append((hold, entry))
+        self._write([(hold, entry)])
+
+    def take(self) -> list[tuple[Hold, Entry]]:
+        """All that wait, those of dead processes included."""
+        for path in self._orphans():
+            kept = list(_read(path))
+            self._waiting += kept
+            self._write(kept)
+            path.unlink()
+        return list(self._waiting)
+
+    def done(self, hold: Hold) -> None:
+        """One was charged."""
+        self._waiting = [pair for pair in self._waiting if pair[0].id != hold.id]
+        if not self._waiting and self._file is not None:
+            self._file.truncate(0)
+
+    def close(self) -> None:
+        """Leaves the file for the next process if something waits still."""
+        if self._file is not None:
+            path = Path(self._file.name)
+            self._file.close()
+            self._file = None
+            if not self._waiting:
+                path.unlink(missing_ok=True)
+
+    def _write(self, pairs: list[tuple[Hold, Entry]]) -> None:
+        if not pairs:
+            return
+        if self._file is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._directory / f"{uuid.uuid4().hex}.jsonl"
+            self._file = path.open("a", encoding="utf-8")
+            # Held as long as this process lives; who can take it knows that we are dead.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        for hold, entry in pairs:
+            self._file.write(_line(hold, entry) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _orphans(self) -> Iterator[Path]:
+        own = Path(self._file.name) if self._file else None
+        for path in self._directory.glob("*.jsonl"):
+            if path == own:
+                continue
+            with contextlib.suppress(OSError), path.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield path
+
+
+def _line(hold: Hold, entry: Entry) -> str:
+    budgets = [claim.counter.budget.model_dump(mode="json") for claim in hold.claims]
+    return json.dumps({"entry": entry.record(), "budgets": budgets})
+
+
+def _read(path: Path) -> Iterator[tuple[Hold, Entry]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        # The last line of a process that died while it wrote may be half a line.
+        with contextlib.suppress(ValueError):
+            data: dict[str, Any] = json.loads(line)
+            entry = Entry.of(data["entry"])
+            budgets = [Budget.model_validate(budget) for budget in data["budgets"]]
+            claims = tuple(
+                Claim(counter=counter, amount=0)
+                for counter in counters(budgets, entry.scopes, entry.at_ms)
+            )
+            yield Hold(entry=entry, claims=claims), entry
