@@ -1,0 +1,119 @@
+"""The database is made, found and brought up to date, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from ledger_world import ALICE, NOW
+
+from unabridged.policies.budget import Budget
+from unabridged.proxy.database import database_url, metadata, open_database, snapshot, versions
+from unabridged.proxy.journal import SqlBooks
+from unabridged.proxy.ledger import Entry, counters
+from unabridged.proxy.virtual_keys import KeyRing, next_version
+
+
+def test_the_default_is_a_file_in_the_state_directory(tmp_path: Path) -> None:
+    assert str(database_url(None, tmp_path)) == f"sqlite:///{tmp_path}/ledger.db"
+    assert database_url("postgresql://h/d", tmp_path).drivername == "postgresql+psycopg"
+    assert database_url("postgresql+psycopg://h/d", tmp_path).host == "h"
+
+
+def test_a_database_that_is_not_there_is_made(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/deep/l.db")
+    names = set(sa.inspect(engine).get_table_names())
+    assert names == {*metadata.tables, "alembic_version"}
+
+
+def _open(path: str) -> None:
+    open_database(path).dispose()
+
+
+def test_proxies_that_start_at_once_do_not_trip_over_each_other(tmp_path: Path) -> None:
+    path = f"sqlite:///{tmp_path}/l.db"
+    context = multiprocessing.get_context("spawn")
+    starting = [context.Process(target=_open, args=(path,)) for _ in range(4)]
+    for process in starting:
+        process.start()
+    for process in starting:
+        process.join(60)
+    assert [process.exitcode for process in starting] == [0] * 4
+
+
+def test_a_snapshot_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/l.db")
+    query = sa.select(sa.func.count()).select_from(versions)
+    with snapshot(engine) as reading:
+        assert reading.execute(query).scalar() == 0
+        with engine.begin() as writing:
+            next_version(writing, "keys")
+        assert reading.execute(query).scalar() == 0
+    with snapshot(engine) as reading:
+        assert reading.execute(query).scalar() == 1
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of our own, where the machine has one; it must not run as root."""
+    pytest.importorskip("psycopg")
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    initdb = shutil.which("initdb") or (str(programs[-1] / "initdb") if programs else None)
+    if initdb is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    control = str(Path(initdb).resolve().parent / "pg_ctl")
+    with tempfile.TemporaryDirectory(prefix="ubpg") as short:
+        data = f"{short}/data"
+        as_user: list[str] = []
+        if os.geteuid() == 0:
+            if shutil.which("runuser") is None:
+                pytest.skip("PostgreSQL does not run as root")
+            as_user = ["runuser", "-u", "nobody", "--"]
+            shutil.chown(short, "nobody")
+        settings = f"-c listen_addresses= -c unix_socket_directories={short} -c fsync=off"
+
+        def call(*command: str) -> None:
+            # The server inherits the output, so a pipe would never end.
+            with Path(f"{short}.log").open("a") as log:
+                subprocess.run(
+                    [*as_user, *command], check=True, stdout=log, stderr=log, timeout=60, cwd=short
+                )
+
+        try:
+            call(initdb, "-D", data, "-U", "unabridged", "-A", "trust", "-N")
+            call(control, "-D", data, "-w", "-o", settings, "-l", f"{short}/log", "start")
+        except subprocess.CalledProcessError:
+            pytest.skip("PostgreSQL could not be started here")
+        try:
+            yield f"postgresql+psycopg://unabridged@/postgres?host={short}"
+        finally:
+            call(control, "-D", data, "-m", "immediate", "stop")
+            Path(f"{short}.log").unlink()
+
+
+def test_postgresql_keeps_the_same_books(postgres: str) -> None:
+    engine = open_database(postgres)
+    open_database(postgres).dispose()
+    books = SqlBooks(engine)
+    entry = Entry(id="1", at_ms=NOW, scopes=ALICE, nano_usd=7, input_tokens=3, basis="measured")
+    lost = Entry(id="2", at_ms=NOW, scopes=ALICE, basis="lost")
+    assert books.write("acme", "g", "0-0", "1-0", [entry, lost])
+    assert not books.write("acme", "g", "0-0", "1-0", [entry])
+    late = Entry(id="2", at_ms=NOW, scopes=ALICE, nano_usd=5)
+    assert books.write("acme", "g", "1-0", "2-0", [late, entry])
+    for unit, total in (("money", 12), ("tokens", 3), ("requests", 2)):
+        budget = Budget(name="b", limit="1", unit=unit)  # type: ignore[arg-type]
+        assert books.totals("acme", "g", counters([budget], ALICE, NOW)) == ("2-0", [total])
+    assert books.lacks(["1", "3"]) == {"3"}
+    ring = KeyRing(engine, b"p" * 32)
+    secret, key = ring.create(name="ci", org="acme", now_ms=NOW)
+    ring.refresh()
+    assert ring.caller(secret, NOW) == key
+    engine.dispose()
