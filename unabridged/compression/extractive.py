@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import whole_escapes
-from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift, unite
+from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift
 from unabridged.compression.prompt import Segment
 from unabridged.compression.protect import fences, forced, is_json, objects, whole
 from unabridged.compression.rank import terms, weigh
@@ -15,9 +18,19 @@ from unabridged.compression.relevance import read, relevance
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
 from unabridged.compression.sentences import sentences, words
 
+Ranked = tuple[NDArray[np.float64], str]
+"""One number for each sentence, higher is better, and what they were ranked by."""
 
-def extractive(job: Job) -> Cut:
-    """Sentences by BM25 against the question, or the first of each document if nothing is asked.
+
+def by_words(job: Job, units: Sequence[Unit]) -> Ranked:
+    """Sentences by BM25 against the question, or the first of each document if nothing is asked."""
+    texts = [job.segments[u.segment].text[u.start : u.end] for u in units]
+    heads = [segment.text[: segment.content[0]] for segment in job.segments]
+    return relevance(job.question, read(texts, [u.segment for u in units], heads))
+
+
+def extractive(job: Job, rank: Callable[[Job, Sequence[Unit]], Ranked] = by_words) -> Cut:
+    """The sentences that `rank` puts first.
 
     Demonstrations are kept or dropped whole: half a worked example teaches the wrong thing.
     Segments that are one JSON value are kept or dropped whole as well (what a tool gave back is
@@ -25,12 +38,10 @@ def extractive(job: Job) -> Cut:
     """
     if job.segments and job.segments[0].kind == "demonstration":
         return _demonstrations(job)
-    units = _units(job.segments)
+    units = _units(job.segments, job.policy.protect)
     if not units:
         return _cut(job, [], "has no sentences")
-    texts = [job.segments[u.segment].text[u.start : u.end] for u in units]
-    heads = [segment.text[: segment.content[0]] for segment in job.segments]
-    priority, why = relevance(job.question, read(texts, [u.segment for u in units], heads))
+    priority, why = rank(job, units)
     job.checkpoint()
     selection = Selection(segments=job.segments, count=job.count, checkpoint=job.checkpoint)
     chosen = selection.choose(
@@ -42,7 +53,7 @@ def extractive(job: Job) -> Cut:
     return _cut(job, chosen, why)
 
 
-def _units(segments: Sequence[Segment]) -> list[Unit]:
+def _units(segments: Sequence[Segment], protect: Sequence[str]) -> list[Unit]:
     """The sentences of all segments, in order; what must not be divided is one of them."""
     units: list[Unit] = []
     for i, segment in enumerate(segments):
@@ -53,8 +64,8 @@ def _units(segments: Sequence[Segment]) -> list[Unit]:
         if is_json(content):
             units.append(Unit(i, start, end))
             continue
-        whole_blocks = unite(fences(content), objects(content))
-        spans = coarsen(sentences(content), whole_blocks)
+        undivided = sorted([*fences(content), *objects(content), *whole(content, protect)])
+        spans = coarsen(sentences(content), undivided)
         units.extend(Unit(i, a + start, b + start) for a, b in spans)
     return units
 

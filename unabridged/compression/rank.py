@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import bm25s
 import numpy as np
 import regex
 from numpy.typing import NDArray
@@ -63,29 +64,32 @@ def terms(text: str) -> list[str]:
     return found
 
 
+class Corpus:
+    """Passages as bags of terms, indexed once and asked often (Okapi BM25, by bm25s)."""
+
+    def __init__(self, passages: Sequence[Counter[str]]) -> None:
+        self._passages = len(passages)
+        # bm25s takes no corpus without a single term.
+        self._index = bm25s.BM25(k1=_K1, b=_B) if any(passages) else None
+        if self._index is not None:
+            self._index.index([list(bag.elements()) for bag in passages], show_progress=False)
+
+    def scores(self, question: Sequence[str]) -> NDArray[np.float64]:
+        """One score for each passage; terms that no passage has count nothing."""
+        known = [t for t in question if self._index is not None and t in self._index.vocab_dict]
+        if not known or self._index is None:
+            return np.zeros(self._passages)
+        return np.asarray(self._index.get_scores(known), dtype=np.float64)
+
+
 def bm25(question: str, passages: Sequence[str]) -> NDArray[np.float64]:
-    """Okapi BM25 of each passage as a document of the corpus that they form together."""
+    """BM25 of each passage as a document of the corpus that they form together."""
     return weigh(terms(question), [Counter(terms(passage)) for passage in passages])
 
 
 def weigh(question: Sequence[str], passages: Sequence[Counter[str]]) -> NDArray[np.float64]:
-    """BM25 over terms that are there already; shape (passages,).
-
-    Only the question's terms are looked at: for the few hundred sentences of a prompt this
-    takes less time than building the index of a search library.
-    """
-    scores = np.zeros(len(passages))
-    if not passages:
-        return scores
-    lengths = np.array([passage.total() for passage in passages], dtype=np.float64)
-    norm = _K1 * (1 - _B + _B * lengths / max(lengths.mean(), 1e-9))
-    for term, times in Counter(question).items():
-        counts = np.array([passage[term] for passage in passages], dtype=np.float64)
-        holding = np.count_nonzero(counts)
-        if holding:
-            rarity = np.log1p((len(passages) - holding + 0.5) / (holding + 0.5))
-            scores += times * rarity * counts * (_K1 + 1) / (counts + norm)
-    return scores
+    """BM25 over terms that are there already; shape (passages,)."""
+    return Corpus(passages).scores(question)
 
 
 RANKERS: dict[str, Ranker] = {"bm25": bm25}

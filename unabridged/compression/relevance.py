@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unabridged.compression.rank import terms, weigh
+from unabridged.compression.rank import Corpus, terms, weigh
 
 DOCUMENT = 0.9
 """What a sentence owes to the document it stands in, its own words being worth 1."""
@@ -127,7 +127,8 @@ def _covering(
 ) -> Vector:
     """Ranks after choosing one sentence after the other, each for what the question still wants."""
     wanted = sorted(set(asked))
-    parts = np.array([weigh([term], bags) for term in wanted])
+    corpus = Corpus(bags)
+    parts = np.array([corpus.scores([term]) for term in wanted])
     parts /= max(parts.sum(axis=0).max(), 1e-9)
     held = parts > 0
     ranks = own + base

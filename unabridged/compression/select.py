@@ -106,7 +106,9 @@ class Selection:
                 base = list(chosen)
                 taken = longest(len(parts), lambda n: self.cost([*base, *rest[:n]]), budget)  # noqa: B023
                 chosen.extend(rest[:taken])
-                blocker, rest = rest[taken], rest[len(parts) :]
+                if taken:  # one sentence cut short is enough: the next word did not fit
+                    break
+                blocker, rest = parts[0], rest[len(parts) :]
             open_segments = {unit.segment for unit in chosen}
             if blocker.segment not in open_segments:
                 rest = [unit for unit in rest if unit.segment in open_segments]
