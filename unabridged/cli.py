@@ -47,6 +47,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def main() -> None:
     """Entry point. 0: all is well; 1: a problem was found; 2: the command was misspelt."""
+    # Read when torch is loaded. Without it its threads spin while they wait for each other, and
+    # beside any other busy process a forward pass takes many times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
