@@ -43,7 +43,7 @@ token. Names are long; but so are code and addresses, which would always come fi
 BATCH = 2400
 """Characters that are scored between two looks at whether anybody still waits."""
 
-_NUMBER = regex.compile(r"\p{N}")
+_FRAME = regex.compile(r"\p{N}|\n|(?m:^[^\n:：]{1,24}[:：])")
 
 
 class NoScorer(Exception):
@@ -128,13 +128,19 @@ def blocks_of(index: int, segment: Segment, job: Job) -> list[Block]:
     blocks = []
     for a, b in spans:
         units = tuple(Unit(index, x, y) for x, y in coarsen(words(text, a, b), unbroken))
-        kept = {u for u in units if sealed and _NUMBER.search(text, u.start, u.end)} | set(
-            _touched(units, first)
-        )
+        kept = {*_touched(units, first), *_touched(units, _frame(text, a, b) if sealed else [])}
         blocks.append(
             Block(segment=index, start=a, end=b, units=units, first=frozenset(kept), sealed=sealed)
         )
     return blocks
+
+
+def _frame(text: str, start: int, end: int) -> list[Span]:
+    """Of a demonstration: its numbers, its lines, the labels they begin with, and the sentence
+    it ends in, which is the answer that it teaches to give."""
+    found = [match.span() for match in _FRAME.finditer(text, start, end)]
+    last = sentences(text[start:end])[-1]
+    return [span for span in found if span[1] <= start + last[0]] + list(shift([last], start))
 
 
 def _grouped(text: str, start: int, end: int, unbroken: Sequence[Span]) -> list[Span]:

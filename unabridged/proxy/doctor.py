@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from unabridged.policies.config import Config, Upstream
 from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client

