@@ -51,7 +51,7 @@ def main() -> None:
     # beside any other busy process a forward pass takes many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="unabridged", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         sys.exit(130)
