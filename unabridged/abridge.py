@@ -9,6 +9,7 @@ from typing import Any
 
 from unabridged.compression.compress import COMPRESSORS, compress
 from unabridged.compression.compress import compressor as strategy
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count
 from unabridged.compression.join import render
 from unabridged.compression.plan import Plan, allot
@@ -55,17 +56,21 @@ def abridge(
     count: Count,
     question: str | None = None,
     scorer: Callable[[], Scorer] | None = None,
+    encoder: Callable[[], Encoder | None] = lambda: None,
 ) -> Abridged:
     """Compress a plain text, or a request body (a JSON object that a prompt lives in).
 
     `count` gives the tokens of a text in the upstream model's tokenizer, `question` is what
-    documents are judged by (None: the split looks for it), and `scorer` loads the causal
-    model of a policy that needs one.
+    documents are judged by (None: the split looks for it), and `scorer` and `encoder` load the
+    models of a policy that needs them.
     """
     split_up = split if is_body(prompt) else split_text
     found = split_up(prompt, policy, question)
     plan = allot(found, policy, count)
-    return Abridged(plan=plan, compressed=compress(found, plan, policy, count, scorer=scorer))
+    return Abridged(
+        plan=plan,
+        compressed=compress(found, plan, policy, count, scorer=scorer, encoder=encoder),
+    )
 
 
 def policy_for(
@@ -107,12 +112,13 @@ def compress_prompt(
     compressor: str = "auto",
     model: str | None = None,
     scorer: Callable[[], Scorer] | None = None,
+    encoder: Callable[[], Encoder | None] = lambda: None,
 ) -> Abridged:
     """`abridge` with a shipped policy and the tokenizer of `model` (None: the one that the
     request body names). Raises what `policy_for` raises."""
     policy = policy_for(compressor, rate=rate, tokens=tokens)
     count = counter(model_of(prompt) if model is None else model)
-    return abridge(prompt, policy, count=count, question=question, scorer=scorer)
+    return abridge(prompt, policy, count=count, question=question, scorer=scorer, encoder=encoder)
 
 
 def is_body(prompt: str) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from unabridged.compression.compress import compress
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.extractive import _units, _words
 from unabridged.compression.job import Count, Cut, Job
 from unabridged.compression.plan import Grant, Plan
@@ -27,6 +28,7 @@ from unabridged.compression.prompt import Prompt, Segment, Where
 from unabridged.compression.select import Selection, spans_of
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Policy
+from unabridged.proxy.installed import installed_encoder
 
 SETS = ("nq20", "nq10", "hotpotqa", "squad2", "xquad", "cmrc_zh", "qmsum_windows")
 
@@ -87,6 +89,7 @@ def measure(
     count: Count,
     folded: bool,
     blind: bool = False,
+    encoder: Callable[[], Encoder | None] = lambda: None,
 ) -> Iterator[tuple[bool, int, int, float]]:
     """For each row: does the answer survive, tokens asked, tokens got, milliseconds."""
     for row in rows:
@@ -101,8 +104,10 @@ def measure(
         )
         plan = Plan(grants=(grant,), counts=counts, asked=None)
         start = time.perf_counter()
-        extra = {"run": BASELINES[name]} if name in BASELINES else {}
-        done = compress(prompt, plan, policy, count, **extra)  # type: ignore[arg-type]
+        extra: dict[str, Any] = {"encoder": encoder}
+        if name in BASELINES:
+            extra["run"] = BASELINES[name]
+        done = compress(prompt, plan, policy, count, **extra)
         spent = (time.perf_counter() - start) * 1000
         text = "".join(done.text(i) for i in documents)
         kept = gold_words(row, text) if folded else survives(row, text)
@@ -115,10 +120,14 @@ def main() -> None:
     parser.add_argument("--compressor", default="extractive,head,random")
     parser.add_argument("--rates", default="0.5,0.25,0.1")
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--encoder", help="weights that auto ranks with, such as path:DIR")
     parser.add_argument("--limit", type=int, default=None, help="rows of each set")
     parser.add_argument("--blind", action="store_true", help="do not show the question")
     options = parser.parse_args()
     count = counter("gpt-4o")
+    encoder = installed_encoder(options.encoder)
+    if (loaded := encoder()) is not None:
+        loaded.passages(["A text to warm up with."] * 8, [()] * 8)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in options.sets.split(","):
@@ -130,7 +139,15 @@ def main() -> None:
         for rate in map(float, options.rates.split(",")):
             for compressor in options.compressor.split(","):
                 found = list(
-                    measure(rows, compressor, rate, count, name == "qmsum_windows", options.blind)
+                    measure(
+                        rows,
+                        compressor,
+                        rate,
+                        count,
+                        name == "qmsum_windows",
+                        options.blind,
+                        encoder,
+                    )
                 )
                 kept = [float(f[0]) for f in found]
                 print(

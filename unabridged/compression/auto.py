@@ -8,13 +8,15 @@ from unabridged.compression.extractive import extractive
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.kept import compose, extract
 from unabridged.compression.lossless import lossless
+from unabridged.compression.meaning import by_meaning
 
 
 def auto(job: Job) -> Cut:
     """Lossless clean-up, and if that does not meet the budget the best sentences of what is left.
 
-    Sentences are ranked by BM25 against the question; if nothing is asked, or the question shares
-    no word with them, the first of each document win: docs/benchmarks.md says what each keeps.
+    Sentences are ranked by BM25 against the question and by the encoder's vectors together where
+    there is an encoder for them, and else by BM25 alone; if nothing is asked, the first of each
+    document win: docs/benchmarks.md says what each rung keeps and costs.
     """
     clean = lossless(job)
     texts = [extract(s.text, kept) for s, kept in zip(job.segments, clean.kept, strict=True)]
@@ -27,7 +29,7 @@ def auto(job: Job) -> Cut:
             for s, text in zip(job.segments, texts, strict=True)
         ),
     )
-    cut = extractive(smaller)
+    cut = extractive(smaller, by_meaning)
     return Cut(
         kept=tuple(compose(a, b) for a, b in zip(clean.kept, cut.kept, strict=True)),
         why=tuple(

