@@ -154,8 +154,9 @@ def test_a_missed_deadline_sends_the_original(upstream: FakeUpstream, serve: Ser
         return fake_compress(*given, **named)
 
     policies = {"fake": {"compressor": "extractive", "deadline_ms": 100}}
+    proxy = serve(steps=fake_steps(compress=slow), policies=policies)
     start = time.monotonic()
-    got = post(serve(steps=fake_steps(compress=slow), policies=policies))
+    got = post(proxy)
     assert time.monotonic() - start < 0.45
     assert upstream.seen[0].json == BODY
     assert got.headers["x-unabridged-reason"] == "compress missed the deadline of 100 ms"

@@ -13,11 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from unabridged.policies.choose import Facts, choose
 from unabridged.policies.config import Config
+from unabridged.proxy.callers import Callers
+from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, envelope, kind
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.headers import Headers
-from unabridged.proxy.keys import Key, Keys
+from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Refusal
 from unabridged.proxy.relay import relay
 from unabridged.proxy.request import PREFIX, Request
 
@@ -30,8 +33,8 @@ class App:
 
     config: Config
     exchange: Exchange
-    keys: Keys | None
-    """None: open, and then only for programs of this machine."""
+    callers: Callers
+    """While there are no keys: open, and then only for programs of this machine."""
     unready: Callable[[], list[str]]
     """What is not ready yet, in words; empty: all is."""
     running: Callable[[], AbstractAsyncContextManager[None]]
@@ -62,7 +65,7 @@ class App:
             if kind(error).status == 500:
                 self.failed(error)
             if not request.started:
-                await _refuse(error, send)
+                await _refuse(error, send, self.config.money.refuse_status)
 
     async def _route(self, request: Request, send: Send) -> None:
         if request.path == "/healthz":
@@ -82,13 +85,20 @@ class App:
             team=caller.team if caller else None,
             key=caller.name if caller else None,
         )
-        name = choose(self.config, facts).upstream_name
-        await relay(request, send, self.exchange.destinations[name])
+        choice = choose(self.config, facts)
+        destination = self.exchange.destinations[choice.upstream_name]
+        money = self.exchange.money
+        if money.counts and request.method in COUNTED:
+            await relay_counted(
+                request, send, destination, money=money, caller=caller, choice=choice
+            )
+        else:
+            await relay(request, send, destination)
 
     def _admit(self, request: Request) -> Key | None:
         """Raises BadKey and ForeignSite."""
-        if self.keys is not None:
-            return self.keys.caller(request.header_map())
+        if not self.callers.open:
+            return self.callers.caller(request.header_map())
         # Whoever can make a browser on this machine send requests could use the proxy: a page
         # of any site, or one whose name was pointed here (DNS rebinding).
         host, origin = request.header(b"host"), request.header(b"origin")
@@ -127,14 +137,22 @@ def _loopback(host: str | None) -> bool:
         return False
 
 
-async def _refuse(error: Exception, send: Send) -> None:
+async def _refuse(error: Exception, send: Send, refuse_status: int) -> None:
     headers: Headers = []
-    if kind(error).status == 413:
+    status = kind(error).status
+    if isinstance(error, BudgetExceeded):
+        status = refuse_status
+    if isinstance(error, Refusal):
+        retry = b"true" if isinstance(error, MoneyDown) else b"false"
+        headers = [(b"x-should-retry", retry)]
+        if error.retry_seconds is not None:
+            headers.append((b"retry-after", str(error.retry_seconds).encode()))
+    if status == 413:
         # The rest of the body is on its way and nobody will read it.
         headers = [(b"connection", b"close")]
-    if kind(error).status == 401:
+    if status == 401:
         headers = [(b"www-authenticate", b"Bearer")]
-    await _respond(send, kind(error).status, envelope(error), headers)
+    await _respond(send, status, envelope(error), headers)
 
 
 async def _say(send: Send, status: int, said: object) -> None:

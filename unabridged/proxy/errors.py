@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from unabridged.policies.asked import BadAsk, NotAllowed, UnknownPolicy
+from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, OverCap, Refusal, Unpriced
 
 
 class BadBody(Exception):
@@ -26,6 +27,10 @@ class TooLarge(Exception):
 
 class BadKey(Exception):
     """No key, or one that the key file does not have."""
+
+
+class ModelNotAllowed(Exception):
+    """The caller's key may not ask this model."""
 
 
 class ForeignSite(Exception):
@@ -65,9 +70,16 @@ TABLE: dict[type[Exception], Kind] = {
         status=400, type="invalid_request_error", code="unknown_policy", param="unabridged.policy"
     ),
     BadAsk: Kind(status=400, type="invalid_request_error", code="bad_override", param="unabridged"),
+    BudgetExceeded: Kind(status=402, type="insufficient_quota", code="budget_exceeded"),
+    OverCap: Kind(status=402, type="insufficient_quota", code="request_cap_exceeded"),
+    Unpriced: Kind(status=402, type="insufficient_quota", code="unpriced_model", param="model"),
+    MoneyDown: Kind(status=503, type="server_error", code="budget_store_down"),
     BadKey: Kind(status=401, type="invalid_request_error", code="invalid_api_key"),
     NotAllowed: Kind(
         status=403, type="permission_error", code="override_not_allowed", param="unabridged"
+    ),
+    ModelNotAllowed: Kind(
+        status=403, type="permission_error", code="model_not_allowed", param="model"
     ),
     ForeignSite: Kind(status=403, type="permission_error", code="foreign_site"),
     NotFound: Kind(status=404, type="invalid_request_error", code="not_found"),
@@ -92,7 +104,12 @@ def envelope(error: Exception) -> bytes:
     message = str(error)
     if told is TABLE[Exception]:
         message = f"the proxy failed with {type(error).__name__}; its log says more"
-    return json.dumps(
-        {"error": {"message": message, "type": told.type, "param": told.param, "code": told.code}},
-        ensure_ascii=False,
-    ).encode()
+    said: dict[str, object] = {
+        "message": message,
+        "type": told.type,
+        "param": told.param,
+        "code": told.code,
+    }
+    if isinstance(error, Refusal):
+        said["metadata"] = error.metadata
+    return json.dumps({"error": said}, ensure_ascii=False).encode()

@@ -18,6 +18,8 @@ PER_PICTURE = 3_000
 """Tokens for a picture: more than nearly all providers count for one in high detail."""
 PER_AUDIO_BYTE = 1 / 100
 """Tokens for a byte of sound in base64: 16 kHz PCM is ten tokens a second, compressed more."""
+LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+"""Where a request says how long an answer may be."""
 _SCHEMAS = ("tools", "functions", "response_format", "tool_choice", "function_call")
 
 
@@ -58,6 +60,10 @@ class Estimate:
         return self.input_tokens + self.output_tokens
 
 
+FACTS = (*_SCHEMAS, *LIMITS, "n", "best_of", "service_tier", "web_search_options", "cache_control")
+"""The keys of a request body that `wanted` looks at, besides its messages."""
+
+
 def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) -> Wanted:
     """Reads a decoded request body; `texts` are the tokens of the texts of its messages.
 
@@ -73,7 +79,7 @@ def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) 
         for name in ("tool_calls", "function_call")
         if message.get(name)
     )
-    limits = [_whole(body.get(n)) for n in ("max_completion_tokens", "max_tokens")]
+    limits = [_whole(body.get(n)) for n in LIMITS]
     given = [limit for limit in limits if limit is not None]
     return Wanted(
         input_tokens=texts + schemas + calls + PER_MESSAGE * (len(known) + 1) + _parts(known),

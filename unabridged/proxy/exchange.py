@@ -1,9 +1,10 @@
-"""One chat request from beginning to end: choose, abridge, send, restore, receipt."""
+"""One chat request from beginning to end: choose, abridge, pay, send, restore, receipt."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from starlette.types import Send
@@ -14,14 +15,16 @@ from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
-from unabridged.proxy.errors import BadBody, ClientGone, kind
+from unabridged.proxy.callers import scopes
+from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
-from unabridged.proxy.relay import Destination, pass_on
+from unabridged.proxy.relay import Chain, Destination, pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.restore import Index, Restorer
-from unabridged.proxy.upstream import Call
+from unabridged.proxy.spending import Spending, Spendings
+from unabridged.proxy.upstream import Answer, Opened
 from unabridged.proxy.workers import QueueFull, Workers
 
 LARGE = 16 * 1024
@@ -40,12 +43,13 @@ class Exchange:
     abridge: Abridger
     restore: Restorer
     receipts: Receipts
+    money: Spendings
 
     async def __call__(self, request: Request, send: Send, caller: Key | None) -> None:
         """Raises only before the first byte of the answer."""
         draft = Draft(said={"request_id": uuid.uuid4().hex, "path": request.path})
         if caller is not None:
-            draft.note(key=caller.name, team=caller.team)
+            draft.note(key=caller.name, team=caller.team or "")
         try:
             raw = await request.body()
             await request.while_there(self._answer(request, raw, send, caller, draft))
@@ -60,21 +64,46 @@ class Exchange:
     async def _answer(
         self, request: Request, raw: bytes, send: Send, caller: Key | None, draft: Draft
     ) -> None:
-        """The line: choose -> split, allot, compress (in `abridge`) -> send -> restore."""
+        """The line: choose -> tighten -> split, allot, compress (in `abridge`) -> reserve ->
+        send -> restore -> settle."""
         with draft.timed("read"):
             body = await self._read(request, raw)
             choice = self._choose(request, body, caller, draft)
             own = _without_ours(body)
-        sent = await self._abridged(raw, own, body, choice, caller, draft)
-        destination = self.destinations[choice.upstream_name]
+        on = scopes(caller, route=choice.route, model=draft.said["model"])
+        spending = await self.money.begin(choice, on, request.header_map(), draft)
+        draft.note(policy=spending.choice.policy_name, compressor=spending.choice.policy.compressor)
+
+        async def abridged(by: Choice) -> Sent:
+            return await self._abridged(raw, own, body, by, caller, draft)
+
+        try:
+            sent = await abridged(spending.choice)
+            sent = await spending.reserve(body, sent, abridged)
+            await self._send(request, send, spending, sent, draft)
+        except (UpstreamDown, UpstreamBusy):
+            spending.not_reached()
+            raise
+        finally:
+            await spending.end()
+
+    async def _send(
+        self, request: Request, send: Send, spending: Spending, sent: Sent, draft: Draft
+    ) -> None:
+        """send -> restore."""
+        destination = self.destinations[spending.choice.upstream_name]
         call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
-        if sent.compressed is None or choice.policy.recovery == "off":
-            return await self._stream(destination, call, send, draft, None)
+        if spending.counted:
+            call = replace(call, headers=unencoded(call.headers))
+        if sent.compressed is None or spending.choice.policy.recovery == "off":
+            return await self._stream(
+                spending.answer(destination.upstream, call), send, draft, None, spending
+            )
         index = self.restore.prepare(sent.compressed)
         try:
             call = replace(call, headers=unencoded(call.headers))
             answer = self._stream if draft.said["stream"] else self._whole
-            await answer(destination, call, send, draft, index)
+            await answer(spending.answer(destination.upstream, call), send, draft, index, spending)
         finally:
             index.drop()
 
@@ -114,6 +143,8 @@ class Exchange:
             key=caller.name if caller else None,
         )
         choice = choose(self.config, facts)
+        if caller is not None and caller.policy is not None:
+            choice = by_key(choice, self.config, caller.policy)
         extra = body.value("unabridged") if body else None
         if extra is not None or "x-unabridged" in headers or "x-unabridged-policy" in headers:
             choice = apply(choice, self.config, Asked.parse(headers, extra))
@@ -146,7 +177,7 @@ class Exchange:
                 body.raw if own is None else own,
                 choice,
                 model=draft.said["model"],
-                tenant=f"team {caller.team}" if caller else "loopback",
+                tenant=caller.tenant if caller else "loopback",
             )
         draft.note(
             tokens_before=sent.tokens_before,
@@ -161,42 +192,65 @@ class Exchange:
 
     async def _stream(
         self,
-        destination: Destination,
-        call: Call,
+        answer: AbstractAsyncContextManager[Opened],
         send: Send,
         draft: Draft,
         index: Index | None,
+        spending: Spending,
     ) -> None:
         """Passes the answer on as it comes; restores its wording if it is a stream of events."""
-        async with destination.upstream.stream(call) as opened:
+        async with answer as opened:
             _heard(draft, opened.status, opened.headers)
-            through = None
+            counting = spending.watch(opened.status, opened.headers)
+            restoring = None
             if index is not None:
-                through = await self.restore.stream(opened.status, opened.headers, index, draft)
+                restoring = await self.restore.stream(opened.status, opened.headers, index, draft)
             headers = to_client(
                 opened.headers,
                 receipt=receipt_headers(draft.receipt(at=0)),
-                changed=through is not None,
+                changed=restoring is not None or spending.rewrites,
                 length=None,
             )
+            through = counting if restoring is None else Chain(counting, restoring)
             if await pass_on(opened, send, headers, through) is not None:
                 draft.note(ended="broken off")
 
     async def _whole(
-        self, destination: Destination, call: Call, send: Send, draft: Draft, index: Index
+        self,
+        answer: AbstractAsyncContextManager[Opened],
+        send: Send,
+        draft: Draft,
+        index: Index,
+        spending: Spending,
     ) -> None:
         """Waits for the whole answer and restores its wording."""
-        answer = await destination.upstream.send(call)
-        _heard(draft, answer.status, answer.headers)
-        body = await self.restore.whole(answer, index, draft)
+        async with answer as opened:
+            counting = spending.watch(opened.status, opened.headers)
+            pieces = [counting.feed(piece) async for piece in opened.pieces()]
+            whole = b"".join([*pieces, counting.flush()])
+        came = Answer(status=opened.status, headers=opened.headers, body=whole)
+        _heard(draft, came.status, came.headers)
+        body = await self.restore.whole(came, index, draft)
         headers = to_client(
-            answer.headers,
+            came.headers,
             receipt=receipt_headers(draft.receipt(at=0)),
-            changed=body is not answer.body,
+            changed=body is not came.body,
             length=len(body),
         )
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.start", "status": came.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def by_key(choice: Choice, config: Config, policy: str) -> Choice:
+    """The choice with the policy of the caller's key, if the configuration has it."""
+    if policy not in config.policies:
+        return choice
+    return replace(
+        choice,
+        policy_name=policy,
+        policy=config.policies[policy],
+        why=f"{choice.why}; the key's policy is {policy!r}",
+    )
 
 
 def _without_ours(body: Body | None) -> str | None:

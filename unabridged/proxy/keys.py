@@ -24,7 +24,18 @@ class Key:
     """Who is calling."""
 
     name: str
-    team: str
+    team: str | None
+    org: str = "default"
+    user: str | None = None
+    policy: str | None = None
+    """Policy of all requests with this key; None: what the routes say."""
+    models: tuple[str, ...] = ()
+    """Globs of the models that may be asked; empty: all."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose cached contexts are shared."""
+        return f"org {self.org} team {self.team}"
 
 
 class Keys:
@@ -43,7 +54,7 @@ class Keys:
 
         Raises BadKey. Takes as long for a wrong key as for a right one.
         """
-        presented = _presented(headers)
+        presented = presented_key(headers)
         if not presented:
             raise BadKey("no key was given: send it as 'Authorization: Bearer KEY'")
         digest = self._digest(presented)
@@ -96,7 +107,8 @@ def load_keys(path: Path) -> Keys:
     return Keys(known)
 
 
-def _presented(headers: dict[str, str]) -> str:
+def presented_key(headers: dict[str, str]) -> str:
+    """The key among the headers (lower-case names); empty if there is none."""
     scheme, _, secret = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and secret.strip():
         return secret.strip()

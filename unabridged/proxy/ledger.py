@@ -198,6 +198,11 @@ def counters(budgets: Sequence[Budget], scopes: Scopes, now_ms: int) -> tuple[Co
     )
 
 
+def plain(text: str) -> str:
+    """A name as every database takes it: at most 200 characters, no NUL, nothing unpaired."""
+    return text[:200].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def has_room(used: int, amount: int, limit: int | None) -> bool:
     """A request that costs nothing is never refused, even by a budget that is used up."""
     return limit is None or amount == 0 or used + amount <= limit

@@ -57,6 +57,12 @@ class Receipt:
     """Why nothing was cut, or what failed; empty if all went as planned."""
     failed_step: str = ""
     """The step that failed, so that the request or answer went on as it came."""
+    budget_step: str = ""
+    """Steps of budgets in force, such as `research 80%`."""
+    nano_usd: int | None = None
+    """What it cost; None: not known, or not known yet."""
+    cost_basis: str = ""
+    """How the cost is known: measured, estimated, partial or unpriced."""
     status: int | None = None
     """The upstream's; None if it did not answer."""
     upstream_request_id: str = ""
@@ -119,6 +125,8 @@ def receipt_headers(receipt: Receipt) -> Headers:
         told["tokens-after"] = str(receipt.got)
     if receipt.recovered is not None and not receipt.stream:
         told["recovered"] = str(receipt.recovered)
+    if receipt.budget_step:
+        told["budget-step"] = receipt.budget_step
     if receipt.reason:
         told["reason"] = receipt.reason
     return [(f"x-unabridged-{name}".encode(), _printable(value)) for name, value in told.items()]

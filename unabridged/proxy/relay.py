@@ -55,6 +55,20 @@ class Untouched:
         return b""
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A Filter of two, one after the other."""
+
+    first: Filter
+    second: Filter
+
+    def feed(self, piece: bytes) -> bytes:
+        return self.second.feed(self.first.feed(piece))
+
+    def flush(self) -> bytes:
+        return self.second.feed(self.first.flush()) + self.second.flush()
+
+
 async def relay(request: Request, send: Send, destination: Destination) -> None:
     """Any path but the ones that are treated specially. Raises before the first byte of the
     answer only, but for ClientGone."""

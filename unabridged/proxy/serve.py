@@ -29,6 +29,7 @@ from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.app import App
 from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
+from unabridged.proxy.callers import Callers
 from unabridged.proxy.contexts import Contexts
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.keys import load_keys
@@ -44,6 +45,7 @@ from unabridged.proxy.store import (
     server_secret,
     store_url,
 )
+from unabridged.proxy.treasury import open_records, open_treasury
 from unabridged.proxy.upstream import HttpUpstream
 from unabridged.proxy.weights import default_home
 from unabridged.proxy.workers import Workers
@@ -148,14 +150,18 @@ def assemble(
     instead of stderr. Raises NotServable, BadKeyFile, BadSecret and StoreNotStarted.
     """
     keys = load_keys(Path(config.server.keys_file)) if config.server.keys_file else None
-    if keys is None and not _is_loopback(config.server.host):
-        raise NotServable(
-            f"server.host {config.server.host!r} can be reached from other machines, and there"
-            " are no keys: set server.keys_file, or use 127.0.0.1"
-        )
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = server_secret(state_dir, environment)
+    records = open_records(config, state_dir=state_dir, environment=environment, secret=secret)
+    callers = Callers(keys, records.ring)
+    if callers.open and not _is_loopback(config.server.host):
+        raise NotServable(
+            f"server.host {config.server.host!r} can be reached from other machines, and there"
+            " are no keys: make one with `unabridged keys create`, set server.keys_file, or use"
+            " 127.0.0.1"
+        )
     bearers = {name: _bearer(name, config, environment) for name in config.upstreams}
+    log = _logger(output)
     store = _open_store(config, state_dir, environment)
     steps = steps or the_steps()
     scorers = scorers or Scorers(models or default_home(), _load_scorer)
@@ -163,6 +169,16 @@ def assemble(
     reading = Workers(threads=1, queue=256, name="read")
     compressing = Workers(threads=server.workers, queue=server.queue)
     receipts = Receipts(share=store.share, output=output)
+    treasury = open_treasury(
+        config,
+        records,
+        state_dir=state_dir,
+        store_url=store.url,
+        revive=store.revive,
+        reading=reading,
+        counter=counter,
+        on_trouble=log.warning,
+    )
     upstreams = {name: HttpUpstream(name, each) for name, each in config.upstreams.items()}
     exchange = Exchange(
         config=config,
@@ -171,7 +187,7 @@ def assemble(
                 upstream=upstream,
                 host=upstream.host,
                 bearer=bearers[name],
-                own_keys=keys is not None,
+                own_keys=not callers.open,
             )
             for name, upstream in upstreams.items()
         },
@@ -187,8 +203,8 @@ def assemble(
         ),
         restore=Restorer(steps=steps, workers=reading),
         receipts=receipts,
+        money=treasury.spendings,
     )
-    log = _logger(output)
     warming: list[str] = []
 
     def warm() -> None:
@@ -211,7 +227,8 @@ def assemble(
             if choice.policy.compressor in SCORED:
                 scorers.begin(choice.policy.scorer)
         try:
-            yield
+            async with treasury.running():
+                yield
         finally:
             for upstream in upstreams.values():
                 await upstream.close()
@@ -220,7 +237,7 @@ def assemble(
     return App(
         config=config,
         exchange=exchange,
-        keys=keys,
+        callers=callers,
         unready=lambda: [*warming, *(f"loading scorer {source}" for source in scorers.loading)],
         running=running,
         stop=stop,
@@ -233,6 +250,8 @@ class _Store:
     cache: Cache
     share: Callable[[list[str]], None]
     stop: Callable[[], None]
+    url: str
+    revive: Callable[[], None]
 
 
 def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str]) -> _Store:
@@ -240,7 +259,8 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
     embedded = None if url else EmbeddedStore(state_dir)
     if embedded is not None:
         embedded.start()
-    breaker = Breaker(on_rest=embedded.revive if embedded else lambda: None)
+    revive = embedded.revive if embedded else lambda: None
+    breaker = Breaker(on_rest=revive)
     target = url or (embedded.url if embedded else "")
     cache = RedisCache(client(target, timeout_ms=config.store.timeout_ms), breaker)
 
@@ -248,7 +268,13 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
         with contextlib.suppress(StoreDown):
             cache.push(RECEIPTS, lines, most=RECEIPTS_KEPT)
 
-    return _Store(cache=cache, share=share, stop=embedded.stop if embedded else lambda: None)
+    return _Store(
+        cache=cache,
+        share=share,
+        stop=embedded.stop if embedded else lambda: None,
+        url=target,
+        revive=revive,
+    )
 
 
 def _load_scorer(place: Path) -> Scorer:

@@ -26,6 +26,7 @@ from unabridged.proxy.ledger import (
     Level,
     Refused,
     counters,
+    plain,
 )
 from unabridged.proxy.price import Price, Prices
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Unpriced
@@ -64,9 +65,7 @@ class Charge:
     """What is reserved for a request that may be sent."""
 
     hold: Hold
-    estimate: Estimate
     price: Price | None
-    wanted: Wanted
     in_store: bool
     """False: the store was down, and the budgets let the request through all the same."""
 
@@ -120,32 +119,42 @@ class Till:
         return replace(admission, steps=_in_force(levels))
 
     async def reserve(
-        self, admission: Admission, wanted: Wanted, *, model: str, upstream_url: str, **notes: Any
+        self,
+        admission: Admission,
+        wanted: Wanted | None,
+        *,
+        model: str,
+        upstream_url: str,
+        **notes: Any,
     ) -> Charge:
         """Reserves the most that the request can cost, on all its budgets or none. `notes` are
-        fields of the entry.
+        fields of the entry. `wanted` may only be None if no budget counts the request.
 
         Raises BudgetExceeded, Unpriced and MoneyDown.
         """
         price = self.prices.get(model, upstream_url)
-        most = estimate(price, wanted, default_output=self.settings.assumed_output)
+        most = None
+        if wanted is not None:
+            most = estimate(price, wanted, default_output=self.settings.assumed_output)
         entry = Entry(
             id=admission.id,
             at_ms=admission.at_ms,
             scopes=admission.scopes,
-            sent_model=model,
-            step=", ".join(map(str, admission.steps)),
+            sent_model=plain(model),
+            step=plain(", ".join(map(str, admission.steps))),
             price_version=self.prices.version,
-            estimated_nano_usd=most.nano_usd,
-            reserved_nano_usd=most.nano_usd if admission.counted else None,
+            estimated_nano_usd=most.nano_usd if most else None,
+            reserved_nano_usd=most.nano_usd if most and admission.counted else None,
             **notes,
         )
         hold = Hold(
             entry=entry,
-            claims=tuple(self._claim(c, wanted, most, model) for c in admission.counters),
+            claims=tuple(self._claim(c, wanted, most, model) for c in admission.counters)
+            if wanted and most
+            else (),
             lease_ms=self.settings.lease_seconds * 1000,
         )
-        charge = Charge(hold=hold, estimate=most, price=price, wanted=wanted, in_store=True)
+        charge = Charge(hold=hold, price=price, in_store=True)
         if not hold.claims:
             return charge  # nothing to hold; the entry is written when it is settled
         self.slices.want(admission.counters)

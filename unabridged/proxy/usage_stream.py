@@ -102,8 +102,12 @@ class UsageStream:
         return event.replace(data, _without_usage(data), 1)
 
     def _look(self, chunk: dict[str, Any]) -> None:
-        if isinstance(chunk.get("usage"), dict):
-            self._usage = chunk["usage"]
+        told = chunk.get("usage")
+        if told is None and isinstance(chunk.get("response"), dict):
+            told = chunk["response"].get("usage")  # the last event of the Responses API
+            self.complete = self.complete or told is not None
+        if isinstance(told, dict):
+            self._usage = told
         if chunk.get("error") is not None:
             self.failed = True
         self.service_tier = chunk.get("service_tier") or self.service_tier

@@ -1,0 +1,68 @@
+"""Who is calling: a key of the operator's file, a virtual key, or nobody in particular."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from unabridged.policies.budget import Scopes
+from unabridged.proxy.errors import BadKey, ModelNotAllowed
+from unabridged.proxy.keys import Key, Keys, presented_key
+from unabridged.proxy.ledger import plain
+from unabridged.proxy.virtual_keys import KeyRing
+
+OPEN_ORG = "default"
+"""The organisation of callers without a key."""
+
+
+class Callers:
+    """Put together at start-up. Keys that are made later count as soon as they are seen."""
+
+    def __init__(
+        self, file: Keys | None, ring: KeyRing, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._file = file
+        self._ring = ring
+        self._clock = clock
+
+    @property
+    def open(self) -> bool:
+        """True while there is no key at all, neither in a file nor made at run time."""
+        return self._file is None and not len(self._ring)
+
+    def caller(self, headers: dict[str, str]) -> Key:
+        """Raises BadKey."""
+        found = self._ring.caller(presented_key(headers), int(self._clock() * 1000))
+        if found is not None:
+            return Key(
+                name=found.name,
+                team=found.team,
+                org=found.org,
+                user=found.user,
+                policy=found.policy,
+                models=found.models,
+            )
+        if self._file is not None:
+            return self._file.caller(headers)
+        if not presented_key(headers):
+            raise BadKey("no key was given: send it as 'Authorization: Bearer KEY'")
+        raise BadKey("this key is not known, has expired or was revoked")
+
+
+def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
+    """Whom and what a request is charged to. Raises ModelNotAllowed."""
+    model = plain(model)
+    if caller is None:
+        return Scopes(org=OPEN_ORG, route=route or None, model=model or None)
+    if caller.models and not any(fnmatchcase(model, glob) for glob in caller.models):
+        allowed = ", ".join(caller.models)
+        raise ModelNotAllowed(f"key {caller.name!r} may not ask model {model!r}; only: {allowed}")
+    return Scopes(
+        org=caller.org,
+        team=caller.team,
+        user=caller.user,
+        key=caller.name,
+        route=route or None,
+        model=model or None,
+    )

@@ -1,0 +1,86 @@
+"""Passes a request through unchanged but for its money: no path leads around a budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.types import Send
+
+from unabridged.compression.body import BadBody, Body, read
+from unabridged.policies.choose import Choice
+from unabridged.proxy.abridger import Sent
+from unabridged.proxy.callers import scopes
+from unabridged.proxy.errors import UpstreamBusy, UpstreamDown
+from unabridged.proxy.headers import first, to_client, unencoded
+from unabridged.proxy.keys import Key
+from unabridged.proxy.receipt import Draft
+from unabridged.proxy.relay import Destination, pass_on
+from unabridged.proxy.request import Request
+from unabridged.proxy.spending import Spending, Spendings
+
+COUNTED = ("POST", "PUT", "PATCH")
+"""Methods that can cost something."""
+
+
+async def relay_counted(
+    request: Request,
+    send: Send,
+    destination: Destination,
+    *,
+    money: Spendings,
+    caller: Key | None,
+    choice: Choice,
+) -> None:
+    """Like `relay`, with the whole body read first. A body that names no model with a price is
+    for the budget's `unknown_price` to decide."""
+    raw = await request.body()
+    body = await money.aside(lambda: _parsed(request, raw))
+    asked = body.scalar("model") if body else None
+    model = asked if isinstance(asked, str) else ""
+    on = scopes(caller, route=choice.route, model=model)
+    spending = await money.begin(choice, on, request.header_map(), Draft(said={}))
+
+    async def work() -> None:
+        try:
+            sent = await _paid(spending, money, raw, body, model)
+            await _passed(request, send, destination, spending, sent)
+        except (UpstreamDown, UpstreamBusy):
+            spending.not_reached()
+            raise
+        finally:
+            await spending.end()
+
+    await request.while_there(work())
+
+
+async def _paid(
+    spending: Spending, money: Spendings, raw: bytes, body: Body | None, model: str
+) -> Sent:
+    if body is None:
+        return await spending.reserve(None, Sent(body=raw), opaque=True)
+    count = money.counter(model, spending.choice.upstream.tokenizer)
+    tokens = {"body": await money.aside(lambda: count(body.raw))}
+    return await spending.reserve(body, Sent(body=raw, tokens_before=tokens, tokens_after=tokens))
+
+
+async def _passed(
+    request: Request, send: Send, destination: Destination, spending: Spending, sent: Sent
+) -> None:
+    call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
+    if spending.counted:
+        call = replace(call, headers=unencoded(call.headers))
+    async with spending.answer(destination.upstream, call) as opened:
+        through = spending.watch(opened.status, opened.headers)
+        headers = to_client(opened.headers, receipt=[], changed=spending.rewrites, length=None)
+        await pass_on(opened, send, headers, through)
+
+
+def _parsed(request: Request, raw: bytes) -> Body | None:
+    """None if it is no JSON object that we can read."""
+    encoding = first(request.headers, b"content-encoding") or b"identity"
+    if encoding.lower() != b"identity":
+        return None
+    try:
+        return read(raw.decode())
+    except (BadBody, UnicodeDecodeError):
+        return None
