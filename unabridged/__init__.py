@@ -23,15 +23,17 @@ version = __version__
 def compress(prompt: str, **wanted: Any) -> Abridged:
     """Shorten a text, or a request body as JSON; `.text` of the result is what is left.
 
-    Takes `question`, `rate` or `tokens`, `compressor`, `model` and `scorer`, as
-    `unabridged.abridge.compress_prompt` does; without a `scorer`, the default one is used if its
-    weights are on this machine.
+    Takes `question`, `rate` or `tokens`, `compressor`, `model`, `scorer` and `encoder`, as
+    `unabridged.abridge.compress_prompt` does; without a `scorer` or an `encoder`, the default one
+    is used if its weights are on this machine.
     """
     from unabridged.abridge import compress_prompt, policy_for
-    from unabridged.proxy.installed import installed
+    from unabridged.proxy.installed import installed, installed_encoder
 
     if wanted.get("scorer") is None:
         wanted["scorer"] = installed(policy_for(wanted.get("compressor", "auto")).scorer)
+    if wanted.get("encoder") is None:
+        wanted["encoder"] = installed_encoder(policy_for(wanted.get("compressor", "auto")).encoder)
     return compress_prompt(prompt, **wanted)
 
 

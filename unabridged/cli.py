@@ -167,7 +167,7 @@ def compress(
     A terminal shows what was cut; a pipe gets the shortened text.
     """
     from unabridged.abridge import compress_prompt, policy_for, record
-    from unabridged.proxy.installed import installed
+    from unabridged.proxy.installed import installed, installed_encoder
 
     prompt = terminal.read(file)
     try:
@@ -182,6 +182,7 @@ def compress(
         tokens=tokens,
         compressor=compressor,
         scorer=installed(policy.scorer),
+        encoder=installed_encoder(policy.encoder),
     )
     milliseconds = (time.perf_counter() - started) * 1000
     if as_json:
@@ -231,9 +232,11 @@ def explain(
     """Show route and policy of a request, its parts and what each would keep. Sends nothing."""
     from unabridged import show
     from unabridged.explain import explain as explanation
-    from unabridged.proxy.installed import installed
+    from unabridged.proxy.installed import installed, installed_encoder
 
-    found = explanation(_config(config), terminal.read(request), scorer=installed)
+    found = explanation(
+        _config(config), terminal.read(request), scorer=installed, encoder=installed_encoder
+    )
     terminal.console().print(
         show.explained(found.choice, found.abridged.compressed, found.abridged.plan)
     )
@@ -281,7 +284,7 @@ def models_pull(
     from unabridged.proxy.weights import Source, default_home, pull
 
     home = default_home()
-    for name in sources or [Policy().scorer]:
+    for name in sources or filter(None, [Policy().scorer, Policy().encoder]):
         source = Source.parse(name)
         with machine.progress(quiet=quiet) as tell:
             place = pull(source, home, tell)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unabridged.abridge import Abridged, abridge
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
 from unabridged.policies.asked import Asked, apply
@@ -34,10 +35,12 @@ def explain(
     path: str = "/v1/chat/completions",
     headers: Mapping[str, str] | None = None,
     scorer: Callable[[str], Callable[[], Scorer] | None] = lambda source: None,
+    encoder: Callable[[str | None], Callable[[], Encoder | None]] = lambda source: lambda: None,
 ) -> Explanation:
     """Explain the request with this body, as if it came to `path` with these headers.
 
-    `scorer` gives, for the source of a policy's weights, what loads them (None: not at hand).
+    `scorer` and `encoder` give, for the source of a policy's weights, what loads them (None: not
+    at hand).
     Raises NotARequest, and what `Asked.parse` and `apply` raise.
     """
     headers = headers or {}
@@ -52,6 +55,7 @@ def explain(
         count=counter(facts.model, tokenizer=choice.upstream.tokenizer),
         question=choice.question,
         scorer=scorer(choice.policy.scorer),
+        encoder=encoder(choice.policy.encoder),
     )
     return Explanation(choice=choice, abridged=abridged)
 

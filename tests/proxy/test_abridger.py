@@ -40,6 +40,7 @@ def abridger(workers: Workers, **steps: Any) -> Abridger:
         contexts=Contexts(cache=MemoryCache(), secret=b"s" * 32),
         counter=lambda model, tokenizer: lambda text: len(text.split()),
         scorer=lambda policy: None,
+        encoder=lambda policy: lambda: None,
         scorer_name=lambda compressor, policy: "",
         run=run_job,
     )

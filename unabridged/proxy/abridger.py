@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from unabridged.compression import body as bodies
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed
@@ -57,6 +58,8 @@ class Abridger:
     """(model, the upstream's tokenizer) -> counts tokens."""
     scorer: Callable[[Policy], Callable[[], Scorer] | None]
     """Gives what loads the policy's causal model; None: there is none."""
+    encoder: Callable[[Policy], Callable[[], Encoder | None]]
+    """Gives the policy's sentence encoder, or None while there is none."""
     scorer_name: Callable[[str, Policy], str]
     """(compressor, policy) -> the weights the outcome depends on; empty: on none."""
     run: Run
@@ -112,6 +115,7 @@ class Abridger:
                 policy,
                 count,
                 scorer=self.scorer(policy),
+                encoder=self.encoder(policy),
                 run=self._run(choice, model, tenant, lookups),
                 checkpoint=checkpoint,
             )

@@ -30,19 +30,17 @@ def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | N
 
 
 def installed_encoder(source: str | None, home: Path | None = None) -> Callable[[], Encoder | None]:
-    """What loads the sentence encoder of a source when first called and gives the same one from
-    then on; it gives None if `source` is None or its weights are not there.
+    """What gives the sentence encoder of a source, loading it when first called: one for all who
+    ask in this process. It gives None if `source` is None or its weights are not there.
 
     Raises UnknownSource.
     """
     place = locate(Source.parse(source), home or default_home()) if source else None
+    return lambda: _encoder(place) if place else None
 
-    @cache
-    def load() -> Encoder | None:
-        if place is None:
-            return None
-        from unabridged.compression.sentence_encoder import SentenceEncoder
 
-        return SentenceEncoder(place)
+@cache
+def _encoder(place: Path) -> Encoder:
+    from unabridged.compression.sentence_encoder import SentenceEncoder
 
-    return load
+    return SentenceEncoder(place)

@@ -19,6 +19,7 @@ import uvicorn
 
 from unabridged.compression.body import read
 from unabridged.compression.compress import compress, run_job
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
 from unabridged.compression.plan import allot
 from unabridged.compression.scorer import Scorer
@@ -26,11 +27,13 @@ from unabridged.compression.split import split
 from unabridged.compression.tokens import counter
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
+from unabridged.policies.policy import Policy
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.app import App
 from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.contexts import Contexts
+from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.keys import load_keys
 from unabridged.proxy.receipt import JsonLines, Receipts
@@ -54,7 +57,9 @@ from unabridged.recovery.index import Index
 from unabridged.recovery.stream import StreamRestorer
 
 SCORED = ("llmlingua",)
-"""Compressors whose outcome depends on the weights of a model."""
+"""Compressors whose outcome depends on the weights of a causal model."""
+ENCODED = ("auto",)
+"""Compressors whose outcome depends on the weights of a sentence encoder."""
 
 
 class NotServable(Exception):
@@ -142,6 +147,7 @@ def assemble(
     models: Path | None = None,
     output: TextIO | None = None,
     scorers: Scorers | None = None,
+    encoders: Encoders | None = None,
 ) -> App:
     """The application, with nothing started yet but the embedded store (if no other store is
     configured) and the loading of models.
@@ -165,6 +171,13 @@ def assemble(
     store = _open_store(config, state_dir, environment)
     steps = steps or the_steps()
     scorers = scorers or Scorers(models or default_home(), _load_scorer)
+    encoders = encoders or Encoders(models or default_home(), _load_encoder)
+
+    def weights(compressor: str, policy: Policy) -> str:
+        if compressor in ENCODED:
+            return encoders.revision(policy)
+        return scorers.revision(policy) if compressor in SCORED else ""
+
     server = config.server
     reading = Workers(threads=1, queue=256, name="read")
     compressing = Workers(threads=server.workers, queue=server.queue)
@@ -198,7 +211,8 @@ def assemble(
             contexts=Contexts(cache=store.cache, secret=secret),
             counter=counter,
             scorer=scorers.of,
-            scorer_name=lambda name, policy: scorers.revision(policy) if name in SCORED else "",
+            encoder=encoders.of,
+            scorer_name=weights,
             run=run_job,
         ),
         restore=Restorer(steps=steps, workers=reading),
@@ -226,6 +240,8 @@ def assemble(
         for choice in _choices(config):
             if choice.policy.compressor in SCORED:
                 scorers.begin(choice.policy.scorer)
+            if choice.policy.compressor in ENCODED:
+                encoders.begin(choice.policy)
         try:
             async with treasury.running():
                 yield
@@ -238,7 +254,11 @@ def assemble(
         config=config,
         exchange=exchange,
         callers=callers,
-        unready=lambda: [*warming, *(f"loading scorer {source}" for source in scorers.loading)],
+        unready=lambda: [
+            *warming,
+            *(f"loading scorer {source}" for source in scorers.loading),
+            *(f"loading encoder {source}" for source in encoders.loading),
+        ],
         running=running,
         stop=stop,
         failed=lambda error: log.error("internal error", exc_info=error),
@@ -275,6 +295,12 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
         url=target,
         revive=revive,
     )
+
+
+def _load_encoder(place: Path) -> Encoder:
+    from unabridged.compression.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder(place)
 
 
 def _load_scorer(place: Path) -> Scorer:
