@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +23,9 @@ class Destination:
     host: bytes
     bearer: str | None
     """The operator's credential; None: the caller's own goes on."""
-    own_keys: bool
-    """True if callers present keys of ours, which never go on."""
+    own_keys: Callable[[], bool]
+    """True if callers present keys of ours, which never go on; the first key can be made while
+    the proxy runs."""
 
     def call(self, request: Request, *, length: int | None = None) -> Call:
         """The caller's request without its body; `length` is that of a new body."""
@@ -31,7 +33,7 @@ class Destination:
             request.headers,
             host=self.host,
             bearer=self.bearer,
-            own_keys=self.own_keys,
+            own_keys=self.own_keys(),
             length=length,
         )
         return Call(method=request.method, target=request.target, headers=headers)

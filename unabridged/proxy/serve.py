@@ -200,7 +200,7 @@ def assemble(
                 upstream=upstream,
                 host=upstream.host,
                 bearer=bearers[name],
-                own_keys=not callers.open,
+                own_keys=lambda: not callers.open,
             )
             for name, upstream in upstreams.items()
         },
