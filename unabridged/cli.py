@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unabridged import terminal
+from unabridged import money, terminal
 
 if TYPE_CHECKING:
     from unabridged.policies.config import Config
@@ -32,6 +32,11 @@ app = typer.Typer(
 )
 models = typer.Typer(help="The weights that policies need.", no_args_is_help=True)
 app.add_typer(models, name="models")
+app.add_typer(money.keys, name="keys")
+app.add_typer(money.budgets, name="budgets")
+app.command(
+    "spend", epilog=_examples("spend", "spend --by key --window day", "spend --by model --csv")
+)(money.spend)
 
 ConfigFile = Annotated[
     Path | None,

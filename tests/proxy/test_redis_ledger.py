@@ -224,7 +224,31 @@ def test_a_used_up_budget_does_not_refuse_what_costs_nothing(run: Any) -> None:
 
     async def told(ours: World) -> None:
         await ours.ledger.reserve(hold([ORG], 100 * CENT))
-        assert isinstance(await ours.ledger.reserve(hold([ORG], 0)), Reserved)
+        free = hold([ORG, USER], 0)
+        assert isinstance(await ours.ledger.reserve(free), Reserved)
+        await ours.ledger.settle(free, cost(free, 0))
+        forgotten, refused = hold([ORG], 0, lease_ms=1), hold([ORG, USER], CENT)
+        await ours.ledger.reserve(forgotten)
+        await asyncio.sleep(0.02)
+        assert isinstance(await ours.ledger.reserve(refused), Refused)
+        await ours.ledger.release(forgotten)
+        assert await levels(ours, [ORG, USER]) == [(0, 100 * CENT), (0, 0)]
+
+    run(told)
+
+
+def test_a_free_and_a_priced_claim_are_given_back_together(run: Any) -> None:
+    """A zero that is subtracted is no number to the store, and would end the step half-way."""
+
+    async def told(ours: World) -> None:
+        mixed = hold([ORG, USER], 5)
+        mixed = replace(mixed, claims=(replace(mixed.claims[0], amount=0), mixed.claims[1]))
+        await ours.ledger.reserve(mixed)
+        full = hold([ORG, USER], 61 * CENT)
+        full = replace(full, claims=(replace(full.claims[0], amount=0), full.claims[1]))
+        assert isinstance(await ours.ledger.reserve(full), Refused)
+        await ours.ledger.release(mixed)
+        assert await levels(ours, [ORG, USER]) == [(0, 0), (0, 0)]
 
     run(told)
 

@@ -39,7 +39,7 @@ def usage(prompt: int, answered: int) -> bytes:
 
 def lines(proxy: Proxy, count: int = 1, seconds: float = 8.0) -> list[dict[str, Any]]:
     """The ledger's lines, when there are so many."""
-    engine = proxy.app.exchange.money.till.book._engine
+    engine = proxy.app.exchange.money.till.book.engine
     end = time.monotonic() + seconds
     while True:
         with engine.connect() as connection:

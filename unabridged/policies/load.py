@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from unabridged.policies.budget import Budget
 from unabridged.policies.config import Config, Route
 from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
 from unabridged.policies.source import Source, read
@@ -68,6 +69,30 @@ def parse(text: str, name: str, *, compressors: Collection[str]) -> Config:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def parse_budget(
+    text: str, name: str, *, policies: Collection[str], compressors: Collection[str]
+) -> Budget:
+    """One budget in a YAML (or JSON) text, written as under `budgets`. Raises ConfigError."""
+    source = read(text, name)
+    data = source.data
+    if source.problems or not isinstance(data, dict):
+        first = Problem(file=name, line=1, place=(), message="must be a mapping, such as a budget")
+        raise ConfigError(source.problems or [first])
+    dangling = _budgets({"budgets": [data], "policies": policies}, compressors)
+    problems = [_problem(source, place[2:], message) for place, message in dangling]
+    try:
+        budget = Budget.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        rules = Budget.model_json_schema()
+        for details in error.errors():
+            place, message = phrase(details, rules)
+            problems.append(_problem(source, place, message, details["loc"]))
+        raise ConfigError(problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return budget
 
 
 def default_text() -> str:

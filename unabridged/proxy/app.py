@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from unabridged.policies.choose import Facts, choose
 from unabridged.policies.config import Config
+from unabridged.proxy.admin import PREFIX as ADMIN
+from unabridged.proxy.admin import Admin
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, envelope, kind
@@ -35,6 +37,8 @@ class App:
     exchange: Exchange
     callers: Callers
     """While there are no keys: open, and then only for programs of this machine."""
+    admin: Admin
+    """Answers under its own prefix, to the admin key alone."""
     unready: Callable[[], list[str]]
     """What is not ready yet, in words; empty: all is."""
     running: Callable[[], AbstractAsyncContextManager[None]]
@@ -58,7 +62,10 @@ class App:
         limit = self.config.server.max_body_bytes
         request = Request(scope, receive, send, max_body_bytes=limit)
         try:
-            await self._route(request, request.send)
+            if request.path.startswith(ADMIN + "/"):
+                await self.admin(scope, receive, request.send)
+            else:
+                await self._route(request, request.send)
         except ClientGone:
             return
         except Exception as error:

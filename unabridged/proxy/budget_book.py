@@ -32,12 +32,12 @@ class BudgetBook:
         """`declared` are those of the file; one set at run time takes the place of its
         namesake."""
         self._declared = {budget.name: budget for budget in declared}
-        self._engine = engine
+        self.engine = engine
         self.current = Budgets(version=-1, all=tuple(declared))
 
     def refresh(self) -> bool:
         """Reads the budgets anew if any was changed; True if so. From a thread."""
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             version = current_version(connection, "budgets")
             if version == self.current.version:
                 return False
@@ -62,7 +62,7 @@ class BudgetBook:
         self._write(name, None, now_ms)
 
     def _write(self, name: str, declaration: str | None, now_ms: int) -> None:
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             self._upsert(connection, name, declaration, now_ms)
             next_version(connection, "budgets")
         self.refresh()

@@ -37,6 +37,11 @@ local function above(a, b)
   return a > b
 end
 
+-- The store does not take -0 for a number.
+local function minus(amount)
+  return amount == '0' and '0' or '-' .. amount
+end
+
 local function incarnation(counter, g)
   local i = redis.call('HGET', counter, 'i')
   if i and string.sub(i, 1, #g + 1) == g .. ':' then return i end
@@ -54,8 +59,8 @@ local function give_back(prefix, id)
   for n = 1, #claims, 3 do
     local counter, amount, was = claims[n], claims[n + 1], claims[n + 2]
     if redis.call('HGET', counter, 'i') == was then
-      redis.call('HINCRBY', counter, 'u', '-' .. amount)
-      redis.call('HINCRBY', counter, 'r', '-' .. amount)
+      redis.call('HINCRBY', counter, 'u', minus(amount))
+      redis.call('HINCRBY', counter, 'r', minus(amount))
     end
   end
 end
@@ -116,7 +121,7 @@ local function reserve(keys, args)
     end
     if #refused > 1 then
       for n = 6, #args, 3 do
-        redis.call('HINCRBY', args[n], 'u', '-' .. args[n + 1])
+        redis.call('HINCRBY', args[n], 'u', minus(args[n + 1]))
       end
       local told = {'refused'}
       for n = 2, #refused do

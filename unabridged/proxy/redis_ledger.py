@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -30,8 +32,6 @@ from unabridged.proxy.ledger import (
     Reserved,
 )
 
-VERSION = "v1"
-"""Of ledger.lua; the names of its functions end with it."""
 GRACE_MS = 48 * 3_600_000
 """How long a counter outlives its window, for entries that are settled late."""
 RESENT_SECONDS = 5.0
@@ -197,14 +197,16 @@ class RedisLedger:
         return answer
 
     async def _ask(self, name: str, org: str, args: Sequence[str]) -> list[str]:
-        function, start = f"unabridged_{name}_{VERSION}", prefix(org)
+        code, version = functions()
+        function, start = f"unabridged_{name}_{version}", prefix(org)
         async with asyncio.timeout(self._seconds):
             try:
                 return await self._fcall(function, start, args)
             except ResponseError as error:
                 if "Function not found" not in str(error):
                     raise
-            await load_functions(self._client)
+            loading: Any = self._client.function_load(code, replace=True)
+            await loading
             return await self._fcall(function, start, args)
 
     async def _fcall(self, function: str, start: str, args: Sequence[str]) -> list[str]:
@@ -212,11 +214,13 @@ class RedisLedger:
         return list(await answer)
 
 
-async def load_functions(client: redis.asyncio.Redis) -> None:
-    """Puts ledger.lua into the store."""
+@cache
+def functions() -> tuple[str, str]:
+    """The code of ledger.lua, and the version that stands in the names of its library and
+    functions: that of their meaning, and a digest, so that no two codes share a name."""
     code = (resources.files("unabridged.proxy") / "ledger.lua").read_text(encoding="utf-8")
-    answer: Any = client.function_load(code, replace=True)
-    await answer
+    version = f"v1_{hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    return code.replace("_v1", f"_{version}"), version
 
 
 def _org(hold: Hold) -> str:

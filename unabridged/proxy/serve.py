@@ -29,6 +29,7 @@ from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
 from unabridged.policies.policy import Policy
 from unabridged.proxy.abridger import Abridger
+from unabridged.proxy.admin import Admin
 from unabridged.proxy.app import App
 from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
@@ -254,6 +255,12 @@ def assemble(
         config=config,
         exchange=exchange,
         callers=callers,
+        admin=Admin(
+            ring=records.ring,
+            till=treasury.spendings.till,
+            key=environment.get(config.money.admin_key_env) or None,
+            policies=frozenset(config.policies),
+        ),
         unready=lambda: [
             *warming,
             *(f"loading scorer {source}" for source in scorers.loading),

@@ -1,0 +1,58 @@
+"""What is relayed under a budget is paid for, and otherwise left alone."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import httpx
+from fake_upstream import FakeUpstream, answer, events
+from test_spending import MONEY, budget, levels, lines
+
+
+def test_a_relayed_stream_is_charged_by_its_last_event(upstream: FakeUpstream, serve: Any) -> None:
+    last = (
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"usage":'
+        b'{"input_tokens":5,"output_tokens":2}}}\n\n'
+    )
+    first = b'event: response.created\ndata: {"type":"response.created"}\n\n'
+    upstream.reply(events(first, last))
+    proxy = serve(money=MONEY, budgets=[budget()])
+    body = {"model": "m", "input": "hi", "stream": True}
+    got = httpx.post(f"{proxy.url}/responses", json=body)
+    assert got.content == first + last
+    (line,) = lines(proxy)
+    assert (line["nano_usd"], line["basis"]) == (7_000_000, "measured")
+
+
+def test_an_opaque_body_is_for_unknown_price_to_decide(upstream: FakeUpstream, serve: Any) -> None:
+    upstream.reply(answer(b"{}"))
+    packed = gzip.compress(b'{"model":"m","input":"x"}')
+    headers = {"content-encoding": "gzip"}
+    strict = serve(money=MONEY, budgets=[budget()])
+    got = httpx.post(f"{strict.url}/embeddings", content=packed, headers=headers)
+    assert got.json()["error"]["code"] == "unpriced_model"
+    assert upstream.seen == []
+
+
+def test_an_opaque_body_that_is_let_through_passes_as_it_is(
+    upstream: FakeUpstream, serve: Any
+) -> None:
+    upstream.reply(answer(b"{}"))
+    packed = gzip.compress(b'{"model":"m","input":"x"}')
+    proxy = serve(money=MONEY, budgets=[budget(unknown_price="allow")])
+    got = httpx.post(
+        f"{proxy.url}/embeddings", content=packed, headers={"content-encoding": "gzip"}
+    )
+    assert got.status_code == 200
+    assert upstream.seen[0].body == packed
+    (line,) = lines(proxy)
+    assert line["basis"] == "unpriced"
+    assert levels(proxy) == (0, 0)
+
+
+def test_what_cannot_cost_anything_is_not_counted(upstream: FakeUpstream, serve: Any) -> None:
+    upstream.reply(answer(b"{}"))
+    proxy = serve(money=MONEY, budgets=[budget(limit=0)])
+    assert httpx.get(f"{proxy.url}/models").status_code == 200
+    assert httpx.delete(f"{proxy.url}/files/1").status_code == 200

@@ -1,0 +1,241 @@
+"""Keys, budgets and spending over HTTP, for those who hold the admin key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar, get_args
+
+from pydantic import Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from unabridged.policies.budget import Budget, Scopes, WindowKind
+from unabridged.policies.policy import Frozen
+from unabridged.policies.problem import dotted, phrase
+from unabridged.proxy.budget_book import BudgetBook, UnknownBudget
+from unabridged.proxy.ledger import LedgerDown, counters
+from unabridged.proxy.spend import BadSpend, spend
+from unabridged.proxy.till import Till
+from unabridged.proxy.virtual_keys import BadKeyRequest, KeyRing
+
+PREFIX = "/unabridged/v1"
+LARGEST = 64 * 1024
+"""Bytes of a request."""
+WINDOWS: tuple[str, ...] = get_args(WindowKind)
+
+T = TypeVar("T", bound=Frozen)
+
+
+class _Bad(Exception):
+    """Told to the client with status 400."""
+
+
+class NewKey(Frozen):
+    """What a new key is asked for with."""
+
+    name: str
+    org: str = "default"
+    team: str | None = None
+    user: str | None = None
+    policy: str | None = None
+    models: tuple[str, ...] = ()
+    expires_seconds: int | None = Field(default=None, gt=0)
+
+
+class Rotation(Frozen):
+    """How a key is rotated."""
+
+    grace_seconds: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """An ASGI application for all paths under PREFIX."""
+
+    ring: KeyRing
+    till: Till
+    key: str | None
+    """None: there is no admin API."""
+    policies: frozenset[str]
+    clock: Callable[[], float] = time.time
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        router = Router(
+            [
+                Route(f"{PREFIX}/keys", self._told(self._keys), methods=["GET"]),
+                Route(f"{PREFIX}/keys", self._told(self._create), methods=["POST"]),
+                Route(f"{PREFIX}/keys/{{id}}", self._told(self._revoke), methods=["DELETE"]),
+                Route(f"{PREFIX}/keys/{{id}}/rotate", self._told(self._rotate), methods=["POST"]),
+                Route(f"{PREFIX}/budgets", self._told(self._budgets), methods=["GET"]),
+                Route(f"{PREFIX}/budgets/{{name}}", self._told(self._set), methods=["PUT"]),
+                Route(f"{PREFIX}/budgets/{{name}}", self._told(self._end), methods=["DELETE"]),
+                Route(f"{PREFIX}/levels", self._told(self._levels), methods=["GET"]),
+                Route(f"{PREFIX}/spend", self._told(self._spend), methods=["GET"]),
+            ]
+        )
+        await router(scope, receive, send)
+
+    @property
+    def book(self) -> BudgetBook:
+        """The budgets in force."""
+        return self.till.book
+
+    def _told(
+        self, work: Callable[[Request], Awaitable[Any]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            if self.key is None:
+                return _error(404, "not_found", "there is no admin API: money.admin_key_env")
+            if not self._may(request):
+                return _error(401, "invalid_api_key", "the admin key is missing or wrong")
+            try:
+                return JSONResponse(await work(request))
+            except (_Bad, BadKeyRequest, BadSpend) as error:
+                return _error(400, "bad_request", str(error))
+            except UnknownBudget as error:
+                return _error(404, "unknown_budget", str(error))
+            except LedgerDown as error:
+                return _error(503, "budget_store_down", str(error))
+
+        return endpoint
+
+    def _may(self, request: Request) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        wanted = hashlib.sha256((self.key or "").encode()).digest()
+        presented = hashlib.sha256(given.strip().encode("utf-8", "surrogateescape")).digest()
+        return hmac.compare_digest(wanted, presented) and scheme.lower() == "bearer"
+
+    @property
+    def _now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    async def _keys(self, request: Request) -> Any:
+        org = request.query_params.get("org")
+        found = await asyncio.to_thread(self.ring.all, org)
+        return {"keys": [key.record() for key in found]}
+
+    async def _create(self, request: Request) -> Any:
+        asked = await _body(request, NewKey)
+        if asked.policy is not None and asked.policy not in self.policies:
+            raise _Bad(
+                f"unknown policy {asked.policy!r}; known: {', '.join(sorted(self.policies))}"
+            )
+        now_ms, wanted = self._now_ms, asked.model_dump(exclude={"expires_seconds"})
+        expires = None
+        if asked.expires_seconds is not None:
+            expires = now_ms + asked.expires_seconds * 1000
+        secret, key = await asyncio.to_thread(
+            lambda: self.ring.create(**wanted, now_ms=now_ms, expires_ms=expires)
+        )
+        await asyncio.to_thread(self.ring.refresh)
+        return {"secret": secret, "key": key.record()}
+
+    async def _revoke(self, request: Request) -> Any:
+        which, org = request.path_params["id"], request.query_params.get("org")
+        key = await asyncio.to_thread(lambda: self.ring.revoke(which, now_ms=self._now_ms, org=org))
+        await asyncio.to_thread(self.ring.refresh)
+        return {"revoked": key.id}
+
+    async def _rotate(self, request: Request) -> Any:
+        asked = await _body(request, Rotation)
+        which, org = request.path_params["id"], request.query_params.get("org")
+        grace = asked.grace_seconds * 1000
+        secret, key = await asyncio.to_thread(
+            lambda: self.ring.rotate(which, now_ms=self._now_ms, grace_ms=grace, org=org)
+        )
+        await asyncio.to_thread(self.ring.refresh)
+        return {"secret": secret, "key": key.record()}
+
+    async def _budgets(self, request: Request) -> Any:
+        await asyncio.to_thread(self.book.refresh)
+        current = self.book.current
+        listed = [budget.model_dump(mode="json") for budget in current.all]
+        return {"version": current.version, "budgets": listed}
+
+    async def _set(self, request: Request) -> Any:
+        budget = await _body(request, Budget, name=request.path_params["name"])
+        for _, share, step in budget.steps:
+            if step.policy is not None and step.policy not in self.policies:
+                raise _Bad(f"at.{share}: unknown policy {step.policy!r}")
+        await asyncio.to_thread(lambda: self.book.set(budget, now_ms=self._now_ms))
+        return {"version": self.book.current.version, "budget": budget.model_dump(mode="json")}
+
+    async def _end(self, request: Request) -> Any:
+        name = request.path_params["name"]
+        await asyncio.to_thread(lambda: self.book.remove(name, now_ms=self._now_ms))
+        return {"version": self.book.current.version, "ended": name}
+
+    async def _levels(self, request: Request) -> Any:
+        """How full the budgets are that would count a request with these scopes."""
+        asked = dict(request.query_params)
+        unknown = set(asked) - set(Scopes.__dataclass_fields__)
+        if unknown:
+            raise _Bad(f"unknown scope {sorted(unknown)[0]!r}")
+        scopes = Scopes(**{"org": "default", **asked})
+        on = counters(self.book.current.all, scopes, self._now_ms)
+        return {
+            "levels": [
+                {
+                    "budget": level.counter.budget.name,
+                    "subject": level.counter.subject or None,
+                    "unit": level.counter.budget.unit,
+                    "limit": level.counter.budget.amount,
+                    "spent": level.spent,
+                    "reserved": level.reserved,
+                    "step": (level.counter.budget.step(level.used) or (None,))[0],
+                    "resets_at": level.counter.window.resets_at,
+                }
+                for level in await self.till.ledger.read(on)
+            ]
+        }
+
+    async def _spend(self, request: Request) -> Any:
+        asked = request.query_params
+        kind: Any = asked.get("window", "month")
+        if kind not in WINDOWS:
+            raise _Bad(f"unknown window {kind!r}; known: {', '.join(WINDOWS)}")
+        rows = await asyncio.to_thread(
+            lambda: spend(
+                self.book.engine,
+                now_ms=self._now_ms,
+                by=asked.get("by", "team"),
+                kind=kind,
+                org=asked.get("org"),
+            )
+        )
+        return {"by": asked.get("by", "team"), "window": kind, "rows": [asdict(r) for r in rows]}
+
+
+async def _body(request: Request, model: type[T], **fixed: Any) -> T:
+    """Raises _Bad."""
+    raw = b""
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > LARGEST:
+            raise _Bad(f"the request exceeds {LARGEST} bytes")
+    try:
+        data = json.loads(raw or b"{}")
+        if not isinstance(data, dict):
+            raise _Bad("the request body must be a JSON object")
+        return model.model_validate_json(json.dumps({**data, **fixed}), strict=True)
+    except ValidationError as error:
+        rules = model.model_json_schema()
+        told = (phrase(details, rules) for details in error.errors())
+        said = [f"{dotted(place)}: {text}" if place else text for place, text in told]
+        raise _Bad("; ".join(said)) from None
+    except ValueError as error:
+        raise _Bad(f"the request body is not JSON: {error}") from None
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    said = {"message": message, "type": kind, "param": None, "code": code}
+    return JSONResponse({"error": said}, status_code=status)
