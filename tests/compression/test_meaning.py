@@ -88,7 +88,7 @@ def test_documents_are_read_once_behind_their_titles():
     [
         ("When was the bridge opened?", None, "BM25 against the question"),
         ("", Watched(), "nothing is asked"),
-        ("다리는 언제 열렸습니까?", Watched(), "does not read this script"),
+        ("다리는 언제 열렸습니까?", Watched(), "does not know this language"),
     ],
 )
 def test_words_decide_where_the_encoder_cannot_help(

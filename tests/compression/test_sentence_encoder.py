@@ -35,12 +35,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
-        vocab_size=320,
+        vocab_size=420,
         special_tokens=["[PAD]", "[CLS]", "[SEP]"],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.train_from_iterator([*TEXTS, LONG], trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
@@ -123,11 +123,17 @@ def test_the_model_s_own_prompts_stand_in_front(place: Path, encoder: SentenceEn
     assert not np.allclose(asked, encoder.question("tide"), atol=1e-2)
 
 
-def test_a_model_of_one_script_does_not_read_others(encoder: SentenceEncoder):
-    assert encoder.reads("When did the bridge (1932) open? Ärger, señor!")
+def test_a_model_reads_the_language_whose_words_its_vocabulary_holds(encoder: SentenceEncoder):
+    assert encoder.reads(LONG)
+    assert encoder.reads(f"{LONG} Nobody foresaw tremendous earthquakes. ")
     assert encoder.reads("1932: 42")
-    assert not encoder.reads("다리는 언제 열렸습니까? OK")
-    assert not encoder.reads("桥是什么时候开通的？")
+    for foreign in (
+        "Wann wurde eigentlich das Hochwasser",
+        "다리는 언제 열렸습니까",
+        "桥是什么时候开通的？",
+    ):
+        assert not encoder.reads(foreign)
+        assert not encoder.reads((foreign + " ") * 300)
 
 
 def test_what_cannot_be_loaded_or_paired_is_said(tmp_path: Path, encoder: SentenceEncoder):

