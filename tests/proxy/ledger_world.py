@@ -37,11 +37,14 @@ ALICE = Scopes(org="acme", team="research", user="alice", key="ci", route="rag",
 
 
 @contextlib.contextmanager
-def running_store(directory: Path | None = None, **settings: Any) -> Iterator[ValkeyServer]:
-    """The embedded store on a unix socket, whose path is short enough for the kernel."""
+def running_store(
+    directory: Path | None = None, *, port: int | None = 0, **settings: Any
+) -> Iterator[ValkeyServer]:
+    """The embedded store on a unix socket, whose path is short enough for the kernel; with
+    `port` None also on a free port."""
     with tempfile.TemporaryDirectory(prefix="ub") as short:
         server = ValkeyServer(
-            port=0,
+            port=port,
             data_dir=directory,
             persist=directory is not None,
             config=settings,

@@ -104,6 +104,7 @@ def test_postgresql_keeps_the_same_books(postgres: str) -> None:
     books = SqlBooks(engine)
     entry = Entry(id="1", at_ms=NOW, scopes=ALICE, nano_usd=7, input_tokens=3, basis="measured")
     lost = Entry(id="2", at_ms=NOW, scopes=ALICE, basis="lost")
+    assert books.advance("acme", "", "g")
     assert books.write("acme", "g", "0-0", "1-0", [entry, lost])
     assert not books.write("acme", "g", "0-0", "1-0", [entry])
     late = Entry(id="2", at_ms=NOW, scopes=ALICE, nano_usd=5)

@@ -99,6 +99,39 @@ def test_a_worker_that_dies_between_writing_and_trimming_does_no_harm(run: Any) 
     run(told)
 
 
+def test_what_was_read_before_a_flush_is_not_written_after_the_rebuild(run: Any) -> None:
+    """Otherwise it stands in the ledger and in no counter."""
+
+    async def told(ours: World) -> None:
+        await spend(ours, 5)
+        await ours.journal.round()
+        await spend(ours, 5)
+        generation = await ours.client.hget(prefix("acme") + "epoch", "g")
+        before = ours.books.position("acme", generation)
+        items = await ours.client.xrange(f"{prefix('acme')}j:{generation}", "(" + before)
+        await ours.client.flushall()
+        await ours.ledger.read(counters([ORG], ALICE, NOW))
+        late = [Entry.of(json.loads(fields["e"])) for _, fields in items]
+        assert not ours.books.write("acme", generation, before, items[-1][0], late)
+        for _ in range(3):
+            await ours.journal.round()
+        assert rows(ours) == 10
+        (level,) = await ours.ledger.read(counters([ORG], ALICE, NOW))
+        assert level.spent == 7000
+
+    run(told)
+
+
+def test_the_fence_moves_from_where_it_stands_only(tmp_path: Path) -> None:
+    books = SqlBooks(open_database(f"sqlite:///{tmp_path}/l.db"))
+    assert books.fence("acme") == ""
+    assert books.advance("acme", "", "g1")
+    assert not books.advance("acme", "", "g2")
+    assert books.advance("acme", "g1", "g2")
+    assert books.fence("acme") == "g2"
+    assert not books.write("acme", "g1", "0-0", "1-0", [])
+
+
 def test_the_stream_does_not_grow_without_end(run: Any) -> None:
     async def told(ours: World) -> None:
         for _ in range(3):
@@ -174,6 +207,7 @@ def test_what_sql_adds_up_is_what_the_counter_would_have_counted(
         entry(6, nano_usd=None, basis="lost"),
     ]
     books = SqlBooks(open_database(f"sqlite:///{tmp_path}/l.db"))
+    assert books.advance("acme", "", "g")
     assert books.write("acme", "g", "0-0", "1-0", written)
     (counter,) = counters([budget], ALICE, NOW)
     assert books.totals("acme", "g", [counter]) == ("1-0", [total])

@@ -476,6 +476,40 @@ def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(tmp_path: Pat
         asyncio.run(told(server))
 
 
+def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path) -> None:
+    """The replica missed the last requests, as one that is behind does."""
+
+    async def told(primary: ValkeyServer, replica: ValkeyServer) -> None:
+        following = redis.Redis(unix_socket_path=str(replica.unix_socket_path))
+        database = f"sqlite:///{tmp_path}/l.db"
+        async with world(url(primary), database) as ours:
+            await spent(ours, 3)
+            following.replicaof("127.0.0.1", primary.port)
+            for _ in range(200):
+                if following.info("replication")["master_link_status"] == "up":
+                    break
+                await asyncio.sleep(0.05)
+            await ours.client.wait(1, 2000)
+            following.replicaof("NO", "ONE")
+            await spent(ours, 4)
+            primary.terminate()
+        async with world(url(replica), database) as ours:
+            ours.ledger.orgs.add("acme")
+            await ours.journal.round()
+            assert await levels(ours, [ORG]) == [(7 * CENT, 0)]
+            assert await sql_sum(ours) == (7, 7 * CENT)
+
+    async def spent(ours: World, count: int) -> None:
+        for _ in range(count):
+            held = hold([ORG], 2 * CENT)
+            await ours.ledger.reserve(held)
+            await ours.ledger.settle(held, cost(held, CENT))
+        await ours.journal.round()
+
+    with running_store(tmp_path / "a", port=None) as primary, running_store() as replica:
+        asyncio.run(told(primary, replica))
+
+
 def test_a_paused_store_costs_the_timeout_and_then_nothing(run: Any, server: ValkeyServer) -> None:
     """A slow store is worse than a dead one: after five failures nobody waits any more."""
     pid = server._process.pid

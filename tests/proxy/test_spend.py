@@ -37,7 +37,9 @@ def engine(tmp_path: Path) -> Engine:
         entry(6, nano_usd=100, at_ms=NOW - 40 * DAY),
         entry(7, nano_usd=1000, org="other"),
     ]
-    SqlBooks(found).write("acme", "g", "0-0", "1-0", written)
+    books = SqlBooks(found)
+    assert books.advance("acme", "", "g")
+    assert books.write("acme", "g", "0-0", "1-0", written)
     return found
 
 

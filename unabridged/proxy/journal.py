@@ -10,9 +10,7 @@ from typing import Any
 
 import redis.asyncio
 import sqlalchemy as sa
-from redis.exceptions import RedisError
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from unabridged.policies.budget import SCOPES, Budget
 from unabridged.proxy.database import entries, insert_new, positions, snapshot, upsert
@@ -24,6 +22,8 @@ POLL_SECONDS = 0.2
 """How long an entry may wait in the store, and so what a flush of it can lose from there."""
 ORGS = "unabridged:{orgs}"
 START = "0-0"
+CURRENT = "current"
+"""In place of a generation: the row that says which one's entries are taken."""
 _GLOB = set("*?[")
 
 
@@ -41,6 +41,25 @@ class SqlBooks:
             position = self._position(connection, org, generation)
             return position, [_total(connection, counter) for counter in counters]
 
+    def fence(self, org: str) -> str:
+        """The generation whose entries are taken; empty: there was none yet."""
+        with snapshot(self._engine) as connection:
+            return self._position(connection, org, CURRENT, none="")
+
+    def advance(self, org: str, before: str, after: str) -> bool:
+        """Takes entries of another generation from now on, and none of the one before. False:
+        the fence does not stand at `before` any more.
+
+        Ask for the fence first and the store for its generation then: an answer of the store
+        that is older than the fence could set it back.
+        """
+        with self._engine.begin() as connection:
+            row = {"org": org, "generation": CURRENT, "position": before}
+            connection.execute(insert_new(positions, connection), row)
+            place = _place(org, CURRENT) & (positions.c.position == before)
+            moved = connection.execute(positions.update().where(place).values(position=after))
+            return moved.rowcount == 1
+
     def position(self, org: str, generation: str) -> str:
         """Up to where the stream of a generation has been copied."""
         with snapshot(self._engine) as connection:
@@ -49,19 +68,23 @@ class SqlBooks:
     def write(
         self, org: str, generation: str, before: str, after: str, found: Sequence[Entry]
     ) -> bool:
-        """Adds entries and moves the position, both or neither. False: another worker was first.
+        """Adds entries and moves the position, both or neither. False: another worker was first,
+        or the fence stands elsewhere: what was read from a store before it was emptied must not
+        arrive after its counters were rebuilt.
 
         An entry that is there already, by its id, is not added again, unless as lost.
         """
-        place = (positions.c.org == org) & (positions.c.generation == generation)
         with self._engine.begin() as connection:
+            fence = sa.select(positions.c.position).where(_place(org, CURRENT))
+            if connection.execute(fence.with_for_update(read=True)).scalar() != generation:
+                return False
             connection.execute(
                 insert_new(positions, connection),
                 {"org": org, "generation": generation, "position": START},
             )
             moved = connection.execute(
                 positions.update()
-                .where(place & (positions.c.position == before))
+                .where(_place(org, generation) & (positions.c.position == before))
                 .values(position=after)
             )
             if moved.rowcount != 1:
@@ -79,13 +102,11 @@ class SqlBooks:
             rows = connection.execute(sa.select(entries.c.id).where(entries.c.id.in_(ids)))
             return set(ids) - {row.id for row in rows}
 
-    def _position(self, connection: Connection, org: str, generation: str) -> str:
-        found = connection.execute(
-            sa.select(positions.c.position).where(
-                positions.c.org == org, positions.c.generation == generation
-            )
-        ).scalar()
-        return found or START
+    def _position(
+        self, connection: Connection, org: str, generation: str, none: str = START
+    ) -> str:
+        query = sa.select(positions.c.position).where(_place(org, generation))
+        return connection.execute(query).scalar() or none
 
 
 class Journal:
@@ -111,7 +132,7 @@ class Journal:
         while True:
             try:
                 await self.round()
-            except (RedisError, OSError, SQLAlchemyError, TimeoutError) as error:
+            except Exception as error:  # a store or database that is away must not end the work
                 self._on_trouble(f"the journal could not be copied: {type(error).__name__}")
             await asyncio.sleep(POLL_SECONDS)
 
@@ -124,12 +145,12 @@ class Journal:
 
     async def drain(self, org: str) -> int:
         """Copies what there is for one organisation; returns how many entries."""
-        generation = await _done(self._client.hget(prefix(org) + "epoch", "g"))
+        generation = await self._fenced(org)
         if generation is None:
             return 0
-        if self._generations.setdefault(org, generation) != generation:
-            self._generations[org] = generation
+        if self._generations.get(org, generation) != generation:
             await self._resend(org)
+        self._generations[org] = generation
         stream = f"{prefix(org)}j:{generation}"
         copied = 0
         while True:
@@ -144,6 +165,17 @@ class Journal:
                 copied += len(found)
                 # Keeps the last one, whose id tells a store that went back in time.
                 await _done(self._client.xtrim(stream, minid=after, approximate=False))
+            elif await asyncio.to_thread(self._books.fence, org) != generation:
+                return copied
+
+    async def _fenced(self, org: str) -> str | None:
+        """The store's generation, which the fence lets through; None: there is none yet."""
+        while True:
+            fence = await asyncio.to_thread(self._books.fence, org)
+            generation: str | None = await _done(self._client.hget(prefix(org) + "epoch", "g"))
+            if generation is None or fence == generation:
+                return generation
+            await asyncio.to_thread(self._books.advance, org, fence, generation)
 
     async def _look_back(self, org: str, generation: str, stream: str, position: str) -> None:
         """A stream that ends before what was copied from it comes from an old backup, and so do
@@ -153,7 +185,7 @@ class Journal:
         last = await _done(self._client.xrevrange(stream, count=1))
         if not last or _order(last[0][0]) < _order(position):
             self._on_trouble(f"the store of {org!r} went back in time; its counters are rebuilt")
-            await self._ledger.renew(org, generation)
+            await self._ledger.renew(org, generation, last[0][0] if last else "")
 
     async def _resend(self, org: str) -> None:
         """The store was emptied: what this process settled lately may not have been copied."""
@@ -161,6 +193,10 @@ class Journal:
         if recent:
             for id in await asyncio.to_thread(self._books.lacks, list(recent)):
                 await self._ledger.settle(*recent[id])
+
+
+def _place(org: str, generation: str) -> sa.ColumnElement[bool]:
+    return (positions.c.org == org) & (positions.c.generation == generation)
 
 
 async def _done(answer: Any) -> Any:

@@ -255,11 +255,16 @@ local function seed(keys, args)
   return {'seeded', g}
 end
 
--- KEYS: epoch. ARGV: prefix, generation that was found wanting, generation to begin. Every
--- counter is seeded anew; the holds in force go on.
+-- KEYS: epoch. ARGV: prefix, generation that was found wanting, generation to begin, the last
+-- id of its stream (empty: none), behind which nothing may have come that nobody would copy any
+-- more. Every counter is seeded anew; the holds in force go on.
 local function renew(keys, args)
   local g = generation(args[1], args[2])
-  if g == args[2] then redis.call('HSET', args[1] .. 'epoch', 'g', args[3]) end
+  local last = redis.call('XREVRANGE', args[1] .. 'j:' .. g, '+', '-', 'COUNT', 1)
+  local id = last[1] and last[1][1] or ''
+  if g == args[2] and id == args[4] then
+    redis.call('HSET', args[1] .. 'epoch', 'g', args[3])
+  end
   return {redis.call('HGET', args[1] .. 'epoch', 'g')}
 end
 

@@ -34,7 +34,7 @@ from unabridged.proxy.ledger import (
 
 GRACE_MS = 48 * 3_600_000
 """How long a counter outlives its window, for entries that are settled late."""
-RESENT_SECONDS = 5.0
+RESENT_SECONDS = 30.0
 """How long a settled entry is remembered, to be sent again if the store is emptied."""
 CONNECTIONS = 16
 """Of one process; more requests at once take turns, for an answer takes a tenth of a ms."""
@@ -50,6 +50,14 @@ class Books(Protocol):
     ) -> tuple[str, list[int]]:
         """What entries have charged to each counter, and the position in the generation's
         stream up to which they are all there; both from one transaction."""
+        ...
+
+    def fence(self, org: str) -> str:
+        """The generation whose entries are taken; see SqlBooks."""
+        ...
+
+    def advance(self, org: str, before: str, after: str) -> bool:
+        """Moves the fence; see SqlBooks."""
         ...
 
 
@@ -137,9 +145,10 @@ class RedisLedger:
             await self._seed(missing)
         raise LedgerDown("counters vanish as soon as they are rebuilt")
 
-    async def renew(self, org: str, generation: str) -> None:
-        """Has every counter of a generation rebuilt before it is used again."""
-        await self._call("renew", org, generation, secrets.token_hex(8))
+    async def renew(self, org: str, generation: str, last: str) -> None:
+        """Has every counter of a generation rebuilt before it is used again, if `last` is still
+        the last entry of its stream (empty: it has none)."""
+        await self._call("renew", org, generation, secrets.token_hex(8), last)
 
     def recent(self, org: str) -> list[tuple[Hold, Entry]]:
         """What this process settled within RESENT_SECONDS."""
@@ -164,12 +173,16 @@ class RedisLedger:
 
     async def _seed_alone(self, org: str, counters: Sequence[Counter]) -> None:
         while True:
+            fence = await asyncio.to_thread(self._books.fence, org)
             generation, *rest = await self._call(
                 "read", org, secrets.token_hex(8), *(_key(c) for c in counters)
             )
             missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
             if not missing:
                 return
+            if fence != generation:
+                await asyncio.to_thread(self._books.advance, org, fence, generation)
+                continue
             turn = f"{prefix(org)}seeding"
             if await self._client.set(turn, "1", nx=True, px=int(SEED_SECONDS * 1000)):
                 break
