@@ -23,7 +23,8 @@ ENV PATH=/opt/unabridged/bin:$PATH \
     UNABRIDGED_HOME=/var/lib/unabridged \
     UNABRIDGED_HOST=0.0.0.0 \
     UNABRIDGED_KEYS=/run/secrets/unabridged_keys \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    OMP_WAIT_POLICY=PASSIVE
 USER 10001
 WORKDIR /var/lib/unabridged
 VOLUME /var/lib/unabridged

@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from unabridged.policies.policy import Policy
 from unabridged.compression.split import split
+from unabridged.policies.policy import Policy
 from unabridged.proxy.demo import _text, run, scenes
 
 
 def test_the_scenes_are_split_into_all_their_parts() -> None:
-    documents, shots = (
+    documents, shots, names = (
         split(json.dumps({"messages": scene.messages}), Policy(), None) for scene in scenes()
     )
     assert sum(s.kind == "document" for s in documents.segments) == 12
     assert "contractor" in documents.question(0)
     assert sum(s.kind == "demonstration" for s in shots.segments) == 8
-    assert "not one drop" in shots.question(0)
+    assert "The best tent" in shots.question(0)
+    assert sum(s.kind == "document" for s in names.segments) == 2
 
 
 def test_a_streamed_answer_reads_like_a_plain_one() -> None:

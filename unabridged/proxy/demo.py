@@ -34,7 +34,7 @@ from unabridged.proxy.receipt import Receipt
 from unabridged.proxy.serve import Server, assemble, the_steps
 from unabridged.proxy.steps import Steps
 from unabridged.proxy.weights import Source, default_home, pull
-from unabridged.recovery.text_stream import Piece
+from unabridged.recovery.answer import Edit
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -65,7 +65,7 @@ class Witness:
 
     compressed: Compressed | None = None
     arrived: list[bytes] = field(default_factory=list)
-    edits: tuple[Piece, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     def forget(self) -> None:
         self.compressed, self.arrived, self.edits = None, [], ()
@@ -118,7 +118,7 @@ class Seen:
     compressed: Compressed | None
     came: str
     restored: str
-    edits: tuple[Piece, ...]
+    edits: tuple[Edit, ...]
     receipt: Receipt
     seconds: float
     """From the request to the end of the answer."""
@@ -130,52 +130,60 @@ def run(console: Console | None = None, *, picture: Path | None = None) -> None:
     `picture` is where the terminal is saved as an SVG. Raises DemoFailed.
     """
     console = console or Console(record=picture is not None, width=100 if picture else None)
-    with tempfile.TemporaryDirectory(prefix="unabridged-demo-") as state:
-        with console.status("starting a store, a model and the proxy"):
-            home = pull(Source.parse(MODEL), default_home())
-            with _upstream() as upstream, _proxy(upstream, home, Path(state)) as (url, app, witness):
-                console.print(_welcome(url, upstream))
-                for scene in scenes():
-                    _act(console, scene, url, app, witness)
+    model = pull(Source.parse(MODEL), default_home())
+    with (
+        tempfile.TemporaryDirectory(prefix="unabridged-demo-") as state,
+        console.status("starting a store, a model and the proxy"),
+        _upstream() as upstream,
+        _proxy(upstream, model, Path(state)) as (url, app, witness),
+    ):
+        console.print(_welcome(url, upstream))
+        for scene in scenes():
+            _act(console, scene, url, app, witness)
     if picture is not None:
         console.save_svg(str(picture), title="unabridged demo")
 
 
 def scenes() -> list[Scene]:
-    """The prompts of the demo: a question over a dozen documents, and a few-shot prompt."""
+    """The prompts of the demo: a question over a dozen documents, a few-shot prompt, and a text
+    whose names are cut inside and copied by the model."""
     data = json.loads(resources.files(__package__).joinpath("demo.json").read_text("utf-8"))
-    documents = "\n\n".join(
-        f"Document [{number}](Title: {each['title']}) {each['text']}"
-        for number, each in enumerate(data["documents"], 1)
-    )
-    shots = data["demonstrations"]
+    shots, names = data["demonstrations"], data["names"]
     examples = "\n\n".join(f"Input: {said}\nOutput: {label}" for said, label in shots["examples"])
+    named = [each for each in data["documents"] if each["title"] in names["documents"]]
     return [
-        Scene(
-            title="A question over a dozen documents",
-            policy="auto",
-            asked={"rate": 0.25},
-            messages=[
-                {
-                    "role": "user",
-                    "content": f"{data['instruction']}\n\n{documents}\n\n"
-                    f"Question: {data['question']}\nAnswer:",
-                }
-            ],
+        _scene(
+            "A question over a dozen documents",
+            "auto",
+            0.15,
+            f"{data['instruction']}\n\n{_numbered(data['documents'])}\n\n"
+            f"Question: {data['question']}\nAnswer:",
         ),
-        Scene(
-            title="A few-shot prompt",
-            policy="llmlingua",
-            asked={"rate": 0.6},
-            messages=[
-                {
-                    "role": "user",
-                    "content": f"{shots['instruction']}\n\n{examples}\n\n"
-                    f"Input: {shots['question']}\nOutput:",
-                }
-            ],
+        _scene(
+            "A few-shot prompt",
+            "extractive",
+            0.6,
+            f"{shots['instruction']}\n\n{examples}\n\nInput: {shots['question']}\nOutput:",
+        ),
+        _scene(
+            "Names that were cut inside",
+            "llmlingua",
+            0.8,
+            f"{names['question']}\n\n{_numbered(named)}",
         ),
     ]
+
+
+def _scene(title: str, policy: str, rate: float, content: str) -> Scene:
+    messages = [{"role": "user", "content": content}]
+    return Scene(title=title, policy=policy, asked={"rate": rate}, messages=messages)
+
+
+def _numbered(documents: list[dict[str, str]]) -> str:
+    return "\n\n".join(
+        f"Document [{number}](Title: {each['title']}) {each['text']}"
+        for number, each in enumerate(documents, 1)
+    )
 
 
 def _act(console: Console, scene: Scene, url: str, app: Any, witness: Witness) -> None:
@@ -257,9 +265,10 @@ def _places(seen: Seen) -> list[Span]:
     places: list[Span] = []
     at = 0
     for edit in seen.edits:
-        start = seen.restored.find(edit.now, at)
+        now = edit.piece.now
+        start = seen.restored.find(now, at)
         if start >= 0:
-            at = start + len(edit.now)
+            at = start + len(now)
             places.append((start, at))
     return places
 
@@ -295,9 +304,9 @@ def _welcome(url: str, upstream: str) -> Text:
 def _upstream() -> Iterator[str]:
     """The model, served in a process of its own. Gives its base URL."""
     port = _free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "unabridged.proxy.local_model", "--port", str(port)]
-        + ["--model", MODEL],
+    command = [sys.executable, "-m", "unabridged.proxy.local_model"]
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "--port", str(port), "--model", MODEL],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -348,18 +357,19 @@ def _proxy(upstream: str, model: Path, state: Path) -> Iterator[tuple[str, Any, 
 
 
 def _config(upstream: str, model: Path) -> Config:
-    """The default policies, with the model's own tokenizer and time enough for a busy laptop.
+    """The default policies, with the model's own tokenizer, time enough for a busy laptop, and
+    short prompts compressed too.
 
     A route names `llmlingua`, so that its model is loaded before the first request.
     """
     config = override(load(None, compressors=COMPRESSORS), upstream=upstream, port=0)
-    scored = Route(name="few-shot", match=Match(model="few-shot-*"), policy="llmlingua")
+    scored = Route(name="scored", match=Match(model="scored-*"), policy="llmlingua")
     counted = {
         name: each.model_copy(update={"tokenizer": f"path:{model / 'tokenizer.json'}"})
         for name, each in config.upstreams.items()
     }
     patient = {
-        name: policy.model_copy(update={"deadline_ms": 60_000})
+        name: policy.model_copy(update={"deadline_ms": 60_000, "min_tokens": 100})
         for name, policy in config.policies.items()
     }
     return config.model_copy(

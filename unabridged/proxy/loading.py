@@ -11,6 +11,9 @@ from unabridged.proxy.weights import Source, locate
 
 M = TypeVar("M")
 
+# transformers fills its modules as names are first looked up, and fails where two threads do it.
+_ONE_AT_A_TIME = threading.Lock()
+
 
 class Loading(Generic[M]):
     """Models of one kind by the source of their weights."""
@@ -59,7 +62,8 @@ class Loading(Generic[M]):
 
     def _fetch(self, source: str, place: Path) -> None:
         try:
-            self._ready[source] = self._load(place)
+            with _ONE_AT_A_TIME:
+                self._ready[source] = self._load(place)
         except Exception as error:
             self._failed[source] = error
         finally:
