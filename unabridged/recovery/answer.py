@@ -10,7 +10,6 @@ from unabridged.recovery.index import Index
 from unabridged.recovery.json_text import ContentRestorer, JsonRestorer, respell
 from unabridged.recovery.text_stream import Piece
 
-
 SCORED = "its text is left as the model wrote it, because log probabilities were asked for"
 
 

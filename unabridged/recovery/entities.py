@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import regex
-
-from unabridged.recovery.words import LETTER, UNSPACED
 
 EntityKind = Literal["word", "name", "number", "date", "unit", "identifier", "path", "url", "quote"]
 
 MOST_WORDS = 10
 """Words of the longest entity that is restored; longer ones are left as they are."""
 
-UNITS = (
+_UNITS = (
     r"km/h|km²|km2|m²|m3|m³|cm²|km|cm|mm|µm|nm|m|kg|mg|µg|g|lbs?|oz|ft|mi|mph|kWh|MWh|GWh|kW|MW|GW|W"
     r"|kB|KB|MB|GB|TB|bits?|bytes?|Hz|kHz|MHz|GHz|°\s?[CF]|K|ms|mins?|hrs?|dB|V|A|kcal|hPa|bar|psi"
     r"|percent|per cent|thousand|million|billion|trillion|hundred"
@@ -31,33 +30,41 @@ _GLUED = (
     r"킬로미터|센티미터|미터|킬로그램|퍼센트|달러|유로|억|만|조|천|원|명|개|년|월|일|세|위|층|회|번|시간|분|초"
     r"|公里|千米|平方公里|厘米|米|公斤|千克|万|萬|亿|億|元|円|人|年|月|日|岁|歳|キロ|メートル|ドル|ユーロ|個|名|回|度"
 )
-_NUMBER = r"[-+−]?\p{Sc}?\p{Nd}+(?:[.,:/'’\u066b\u066c-]\p{Nd}+)*+"
-_CAPITAL = rf"\p{{Lu}}(?:(?![{UNSPACED}\p{{Hangul}}])[\p{{L}}\p{{M}}\p{{N}}])*+"
-_HYPHENS = rf"(?:[-'’&](?:{LETTER})++)*+"
+_NUMBER = r"[-+−]?\p{Sc}?\p{Nd}++(?:[.,:/'’\u066b\u066c-]\p{Nd}++)*+"
+_DATE = (
+    r"\p{Lu}[\p{L}\p{M}]*+\.? \p{Nd}{1,2}(?:st|nd|rd|th)?,? \p{Nd}{4}(?!\p{Nd})"
+    r"|(?<!\p{Nd})\p{Nd}{1,2}(?:st|nd|rd|th|\.)? (?:de )?[\p{L}\p{M}]++\.?,? (?:de )?\p{Nd}{4}(?!\p{Nd})"
+    r"|\p{Nd}{4}\s?[年년]\s?\p{Nd}{1,2}\s?[月월](?:\s?\p{Nd}{1,2}\s?[日일])?"
+)
+_EXACT = regex.compile(
+    r"(?P<url>(?:\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://|\bwww\.)[^\s<>\"'“”‘’「」（）\])}]+[\p{L}\p{N}/])"
+    r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<path>(?<![\w/])(?:[A-Za-z]:[\\/]|~?/|\.{1,2}/)[\w@+-]+(?:[./\\][\w@+-]+)*+"
+    r"|(?<![\w/.@+-])[\w.@+-]+(?:/[\w@+-]+(?:\.[\w@+-]+)*+)++(?<=\.\w+))"
+    rf"|(?P<date>{_DATE})"
+    r"|(?P<identifier>(?<![\w.-])(?=[\w.-]*[\p{Nd}_])(?=[\w.-]*[A-Za-z_])"
+    r"[A-Za-z0-9]++(?:[_.-][A-Za-z0-9]++)*+(?!\w))"
+    rf"|(?P<unit>{_NUMBER}(?:[\s\u00a0]?(?:{_UNITS})(?![\p{{L}}\p{{N}}])|\s?[%‰℃℉€£¥₩]|(?:{_GLUED})+))"
+    rf"|(?P<number>{_NUMBER})"
+)
+"""Entities that hold a digit or a mark of a path or identifier. Slow, so it only ever looks
+around such a character."""
+_MARK = re.compile(r"[\d_@\\/]")
+
+_CAPITAL = r"\p{Lu}[\p{L}\p{M}]*+(?:[-'’&][\p{L}\p{M}\p{N}]++)*+"
+_PROPER = rf"(?:\p{{Lu}}\.(?:\p{{Lu}}\.)*+|{_CAPITAL})"
 _LINK = (
     r"of|the|de|la|le|les|du|des|del|della|di|da|dos|das|do|van|von|der|den|ter|zu|zur|af|av|bin|ibn"
     r"|al|el|ul|y|e|für|und"
 )
-_PROPER = rf"(?:{_CAPITAL}{_HYPHENS}|\p{{Lu}}\.(?:\p{{Lu}}\.)*+)"
-
-ENTITY = regex.compile(
-    r"(?P<url>(?:\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://|\bwww\.)[^\s<>\"'“”‘’「」（）\])}]+[\p{L}\p{N}/])"
-    r"|(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
-    r"|(?P<path>(?<![\w/])(?:[A-Za-z]:[\\/]|~?/|\.{1,2}/)[\w.@+-]+(?:[/\\][\w.@+-]+)*"
-    r"|(?<![\w/])[\w.@+-]+(?:/[\w.@+-]+)+\.\w+)"
-    rf"|(?P<date>(?:{_CAPITAL}\.? \p{{Nd}}{{1,2}}(?:st|nd|rd|th)?,? \p{{Nd}}{{4}}(?!\p{{Nd}})"
-    rf"|(?<!\p{{Nd}})\p{{Nd}}{{1,2}}(?:st|nd|rd|th|\.)? (?:de )?\p{{L}}+\.?,? (?:de )?\p{{Nd}}{{4}}(?!\p{{Nd}})"
-    r"|\p{Nd}{4}\s?[年년]\s?\p{Nd}{1,2}\s?[月월](?:\s?\p{Nd}{1,2}\s?[日일])?))"
-    r"|(?P<identifier>(?<![\w.-])(?=[\w.-]*[\p{Nd}_])(?=[\w.-]*[A-Za-z_])"
-    r"[A-Za-z0-9]+(?:[_.-][A-Za-z0-9]+)*+(?![\w]))"
-    rf"|(?P<unit>{_NUMBER}(?:[\s\u00a0]?(?:{UNITS})(?![\p{{L}}\p{{N}}])|\s?[%‰℃℉€£¥₩]|(?:{_GLUED})+))"
-    rf"|(?P<number>{_NUMBER})"
-    rf"|(?P<name>{_PROPER}(?:[ \u00a0](?:(?:{_LINK})[ '’])*+(?:{_PROPER}|\p{{Nd}}+(?![.,:]?\p{{Nd}})))*+"
-    r"|[\p{Han}々]++(?:[·・‧•][\p{Han}々]++)++"
-    r"|[\p{Katakana}ー]++(?:[・＝=][\p{Katakana}ー]++)*+)"
+_NUMERAL = r"\p{Nd}{1,3}+(?![\p{L}\p{N}]|[.,:/-]\p{Nd})"
+_NAME = regex.compile(
+    rf"(?<![\p{{L}}\p{{N}}]){_PROPER}"
+    rf"(?:[ \u00a0](?:(?:{_LINK})[ '’])*+{_PROPER})*+(?:[ \u00a0]{_NUMERAL})?"
 )
-"""One entity. The order of the alternatives decides where two could begin."""
-
+_FOREIGN_NAME = regex.compile(
+    r"[\p{Katakana}ー]++(?:[・＝=][\p{Katakana}ー]++)*+|\p{Han}++(?:[·・‧•]\p{Han}++)++"
+)
 _QUOTE = regex.compile(
     r"\"[^\"\n]{3,120}\"|“[^“”\n]{3,120}”|«[^«»\n]{3,120}»|「[^「」\n]{3,80}」|『[^『』\n]{3,80}』"
     r"|《[^《》\n]{2,80}》|„[^„“\n]{3,120}“"
@@ -73,11 +80,56 @@ class Entity:
     end: int
 
 
-def entities(text: str, start: int = 0, end: int | None = None) -> Iterator[Entity]:
-    """The entities of `text` in order; no two overlap."""
-    for found in ENTITY.finditer(text, start, len(text) if end is None else end):
-        kind = found.lastgroup
-        yield Entity("identifier" if kind == "email" else kind, found.start(), found.end())
+def _anything(start: int, end: int) -> bool:
+    return True
+
+
+def entities(text: str, wanted: Callable[[int, int], bool] = _anything) -> list[Entity]:
+    """The entities of `text` for which `wanted(start, end)`, in order, none inside another."""
+    found = [
+        *_exact(text, wanted),
+        *(Entity("name", *m.span()) for m in _NAME.finditer(text) if wanted(*m.span())),
+    ]
+    if not text.isascii():
+        found.extend(
+            Entity("name", *m.span()) for m in _FOREIGN_NAME.finditer(text) if wanted(*m.span())
+        )
+    found.sort(key=lambda one: (one.start, -one.end))
+    outer: list[Entity] = []
+    for one in found:
+        if not outer or one.start >= outer[-1].end:
+            outer.append(one)
+        elif one.end - one.start > outer[-1].end - outer[-1].start:
+            outer[-1] = one
+    return outer
+
+
+def _exact(text: str, wanted: Callable[[int, int], bool]) -> Iterator[Entity]:
+    done = 0
+    for mark in _MARK.finditer(text):
+        at = mark.start()
+        if at < done:
+            continue
+        low, high = max(done, at - 40), min(len(text), at + 60)
+        if not wanted(low, high):
+            continue
+        # Far enough back for the month of a date or the whole of what the mark stands in.
+        space = text.rfind(" ", low, at)
+        before = text.rfind(" ", low, space) if space >= 0 else -1
+        low = before + 1 if before >= 0 else low
+        for found in _EXACT.finditer(text, low, max(high, low)):
+            if found.start() > at:
+                break
+            if found.end() <= at:
+                continue
+            done, end = found.end(), found.end()
+            if end == high:
+                whole = _EXACT.match(text, found.start(), min(len(text), high + 400))
+                done = end = whole.end() if whole else end
+            kind = cast(EntityKind, found.lastgroup).replace("email", "identifier")
+            if wanted(found.start(), end):
+                yield Entity(cast(EntityKind, kind), found.start(), end)
+            break
 
 
 def quotes(text: str) -> Iterator[Entity]:

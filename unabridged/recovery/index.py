@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import takewhile
 
 from unabridged.compression.prompt import Compressed, Span
 from unabridged.recovery.align import align
-from unabridged.recovery.shorten import Cuts, Known, Shortening, Vocabulary, shortenings, squeeze
+from unabridged.recovery.cuts import Cuts
+from unabridged.recovery.evidence import ENOUGH, Known
+from unabridged.recovery.shorten import Shortening, shortenings, squeeze, with_neighbours
+from unabridged.recovery.vocabulary import Vocabulary, words_of
 from unabridged.recovery.words import WORD, script
 
 
@@ -79,7 +81,7 @@ class Index:
             if cut.edges
             for short in shortenings(cut, i, vocabulary, known)
         ]
-        return _indexed(_clear(found, texts, cuts))
+        return _indexed(_stable(_clear(found, cuts, vocabulary)))
 
     def may_begin(self, part: str) -> bool:
         """True if the first word of a shortening may begin with `part`."""
@@ -88,23 +90,31 @@ class Index:
 
 
 def _clear(
-    found: Iterable[Shortening], texts: Sequence[str], cuts: Sequence[Cuts]
+    found: Iterable[Shortening], cuts: Sequence[Cuts], vocabulary: Vocabulary
 ) -> dict[str, list[Shortening]]:
     """By what is left, without what also stands somewhere in its own right."""
     groups: dict[str, list[Shortening]] = {}
     for one in found:
         groups.setdefault(one.short, []).append(one)
-    flat = squeeze("\n".join(texts))
-    shown = squeeze("\n".join(cut.shown for cut in cuts))
-    firsts = {head(one.full) for one in found}
+    shown = Vocabulary.of(cut.shown for cut in cuts)
+    texts = _Texts(cuts)
+    firsts = {head(one.full) for group in groups.values() for one in group}
     clear: dict[str, list[Shortening]] = {}
     for short, readings in groups.items():
+        runs = words_of(short)
         fulls = {one.full for one in readings}
-        if flat.count(short) > sum(flat.count(full) * full.count(short) for full in fulls):
+        if vocabulary.at_most(runs) and texts.stands_apart(short, fulls):
             continue
-        if shown.count(short) > len(readings) + sum(shown.count(f) * f.count(short) for f in fulls):
+        if shown.at_most(runs) > len(readings) and texts.shown_more_often(short, len(readings)):
             continue
-        usable = [one for one in map(partial(_without, firsts), readings) if one is not None]
+        if len(fulls) > 1 or readings[0].evidence != ENOUGH:
+            usable = [
+                near
+                for one in readings
+                if (near := _without(firsts, with_neighbours(one, cuts[one.segment], vocabulary)))
+            ]
+        else:
+            usable = [texts.settled(readings[0])]
         if usable:
             clear[short] = usable
     return clear
@@ -114,15 +124,89 @@ def _without(firsts: set[str], one: Shortening) -> Shortening | None:
     # The word behind must not be one that recovery itself may change: a second pass over the
     # restored text would then agree where the first did not.
     after = tuple(takewhile(lambda word: word not in firsts, one.after))
-    if one.follows and not after:
+    asked = one.evidence.words
+    if (one.evidence.behind and not after) or len(one.before) + len(after) < asked:
         return None
     return one if after == one.after else replace(one, after=after)
+
+
+class _Texts:
+    """The originals and what was sent of them, to look for a phrase in; squeezed when needed."""
+
+    def __init__(self, cuts: Sequence[Cuts]) -> None:
+        self._cuts = cuts
+        self._flat: str | None = None
+        self._shown: str | None = None
+
+    def stands_apart(self, short: str, fulls: set[str]) -> bool:
+        """True if `short` occurs in an original outside of every one of `fulls`."""
+        if self._flat is None:
+            self._flat = squeeze("\n".join(cut.text for cut in self._cuts))
+        flat = self._flat
+        return flat.count(short) > sum(flat.count(f) * f.count(short) for f in fulls)
+
+    def settled(self, one: Shortening) -> Shortening:
+        """The shortening, without what surrounds its core if the core also stands elsewhere
+        without it."""
+        if one.full == one.core:
+            return one
+        if self._flat is None:
+            self._flat = squeeze("\n".join(cut.text for cut in self._cuts))
+        if self._flat.count(one.core) == self._flat.count(one.full):
+            return one
+        return replace(one, full=one.core)
+
+    def shown_more_often(self, short: str, often: int) -> bool:
+        """True if `short` was sent more than `often` times."""
+        if self._shown is None:
+            self._shown = squeeze("\n".join(cut.shown for cut in self._cuts))
+        return self._shown.count(short) > often
+
+
+def _agreed(readings: list[Shortening]) -> list[Shortening]:
+    """Where entities differ in what surrounds the same core, the core is all that is certain."""
+    if len({one.full for one in readings}) > 1 and len({one.core for one in readings}) == 1:
+        return [replace(one, full=one.core) for one in readings]
+    return readings
+
+
+def _stable(readings: dict[str, list[Shortening]]) -> dict[str, list[Shortening]]:
+    """Without the forms that could begin or end inside what another one is restored to: a second
+    pass over the restored text would find them."""
+    begins: dict[str, set[str]] = {}
+    ends: dict[str, set[str]] = {}
+    for short in readings:
+        for at in _spaces(short):
+            begins.setdefault(short[:at], set()).add(short)
+            ends.setdefault(short[at + 1 :], set()).add(short)
+    if not begins:
+        return readings
+    found: set[str] = set()
+    for short, full in {
+        (one.short, text)
+        for group in readings.values()
+        for one in group
+        for text in (one.full, one.core)
+    }:
+        # What the form had before is found in the first pass already.
+        spaces = _spaces(full)
+        for tail in (full, *(full[at + 1 :] for at in spaces)):
+            if tail in begins and not short.endswith(tail):
+                found |= begins[tail]
+        for start in (full, *(full[:at] for at in spaces)):
+            if start in ends and not short.startswith(start):
+                found |= ends[start]
+    return {short: group for short, group in readings.items() if short not in found}
+
+
+def _spaces(text: str) -> list[int]:
+    return [at for at, char in enumerate(text) if char == " "]
 
 
 def _indexed(readings: dict[str, list[Shortening]]) -> Index:
     by_head: dict[str, list[Form]] = {}
     for short in sorted(readings, key=len, reverse=True):
-        found = readings[short]
+        found = _agreed(readings[short])
         first = head(short)
         lead = short[: short.index(first)]
         if not all(one.full.startswith(lead) for one in found):
@@ -131,7 +215,7 @@ def _indexed(readings: dict[str, list[Shortening]]) -> Index:
             lead=lead,
             parts=tuple(short[len(lead) :].split(" ")),
             readings=tuple(found),
-            ambiguous=len({one.full for one in found}) > 1,
+            ambiguous=len({one.core for one in found}) > 1,
         )
         by_head.setdefault(first, []).append(form)
     return Index(

@@ -17,7 +17,7 @@ Splice = tuple[int, int, str]
 
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[^u])", re.DOTALL)
 _STRING = re.compile(r'[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u])|"', re.DOTALL)
-_BETWEEN = frozenset(' \t\r\n-+.0123456789eEtruefalsn{}[],:"')
+_BETWEEN = frozenset(' \t\r\n-+.0123456789eEtruefalsnINity{}[],:"')
 
 
 class Restorer(Protocol):

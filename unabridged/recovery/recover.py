@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from unabridged.recovery.evidence import Known
 from unabridged.recovery.index import Index
 from unabridged.recovery.paper import algorithm_1
 from unabridged.recovery.restore import Recovered, restore
-from unabridged.recovery.shorten import Known
 
 Mode = Literal["alignment", "paper"]
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from unabridged.compression.prompt import Span
+from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.entities import MOST_WORDS, Entity, EntityKind, entities, quotes
+from unabridged.recovery.evidence import BEHIND_OR_END, ONE, Evidence, Known, Remains, evidence
+from unabridged.recovery.vocabulary import Vocabulary, words_of
 from unabridged.recovery.words import WORD, inside, script, without_josa
 
-Known = Callable[[str], bool]
-"""Tells whether a string is a word of its own in some language."""
+_ATOMIC = ("identifier", "path", "url", "number", "unit")
+MOST_CUT_OF_A_NAME = 4
+"""Characters of a Chinese name that are put back at most: none is longer."""
+_BOUNDS = '“”„«»「」『』《》"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,58 +33,16 @@ class Shortening:
     """Index of the segment that it stands in."""
     span: Span
     """Where `full` stands in the segment's original text."""
+    core: str
+    """The part of `full` from the first word of which something was kept to the last one. The
+    rest is not put back where the response has words of its own in its place."""
+    evidence: Evidence
     before: tuple[str, ...] = ()
     """Up to two words that stand right before it in the original and in the compressed text."""
     after: tuple[str, ...] = ()
     """Up to two words that stand right behind it in both."""
     telling: frozenset[str] = frozenset()
     """Those of `before` and `after` that are rare enough to show where a response copied."""
-    needs: int = 0
-    """Words around it that have to agree before a response is taken to have copied it: 0 where
-    what is left could not have been written by anybody who saw the whole."""
-    follows: bool = False
-    """True if one of the agreeing words has to be the one behind it."""
-
-
-class Cuts:
-    """The kept spans of one text, with the questions that recovery asks about them."""
-
-    def __init__(self, text: str, kept: Sequence[Span]) -> None:
-        self.text = text
-        self.starts = [start for start, _ in kept]
-        self.ends = [end for _, end in kept]
-        self.edges = sorted({*self.starts, *self.ends} - {0, len(text)})
-        pieces = [text[start:end] for start, end in kept]
-        self.shown = "".join(pieces)
-        self.offsets: list[int] = []
-        at = 0
-        for piece in pieces:
-            self.offsets.append(at)
-            at += len(piece)
-
-    def within(self, start: int, end: int) -> list[Span]:
-        """The kept pieces of a stretch."""
-        found = []
-        for i in range(bisect_right(self.ends, start), len(self.starts)):
-            if self.starts[i] >= end:
-                break
-            found.append((max(start, self.starts[i]), min(end, self.ends[i])))
-        return found
-
-    def place(self, offset: int) -> int:
-        """Where a kept character of the text stands in the compressed text."""
-        i = bisect_right(self.starts, offset) - 1
-        return self.offsets[i] + offset - self.starts[i]
-
-    def covers(self, start: int, end: int) -> bool:
-        """True if a stretch is kept whole."""
-        i = bisect_right(self.starts, start) - 1
-        return i >= 0 and self.ends[i] >= end
-
-    def touched(self, start: int, end: int) -> bool:
-        """True if a kept span begins or ends strictly inside a stretch."""
-        i = bisect_right(self.edges, start)
-        return i < len(self.edges) and self.edges[i] < end
 
 
 def squeeze(text: str) -> str:
@@ -87,77 +50,81 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The words of all the originals, and how often each occurs."""
-
-    counts: Counter[str]
-    folded: frozenset[str]
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> Vocabulary:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(WORD.findall(text))
-        return cls(counts, frozenset(map(str.casefold, counts)))
-
-    def has(self, word: str) -> bool:
-        return word in self.counts or word.casefold() in self.folded
-
-    def telling(self, word: str) -> bool:
-        enough = 4 if script(word[0]) == "a" else 2
-        return len(word) >= enough and self.counts[word] <= 3
-
-
 def shortenings(
     cuts: Cuts, segment: int, vocabulary: Vocabulary, known: Known | None
 ) -> Iterator[Shortening]:
     """What compression left of each entity of one text that it cut inside."""
-    taken: list[Entity] = []
-    for entity in entities(cuts.text):
-        if cuts.touched(entity.start, entity.end):
-            taken.append(entity)
-    for entity in quotes(cuts.text):
-        if cuts.touched(entity.start + 1, entity.end - 1):
-            taken.append(entity)
+    taken = entities(cuts.text, cuts.touched)
+    taken.extend(one for one in quotes(cuts.text) if cuts.touched(one.start, one.end))
     taken.extend(_cut_words(cuts, taken))
     for entity in taken:
-        found = _shortening(
-            _trimmed(entity, cuts.text, vocabulary), cuts, segment, vocabulary, known
-        )
-        if found is not None:
-            yield found
+        for one in _readings(entity, cuts, vocabulary):
+            found = _shortening(one, cuts, segment, vocabulary, known)
+            if found is not None:
+                yield found
 
 
 def _cut_words(cuts: Cuts, taken: list[Entity]) -> list[Entity]:
+    """The words that were cut inside and belong to no entity."""
     covered = sorted((e.start, e.end) for e in taken if e.kind != "quote")
     starts = [start for start, _ in covered]
-    text, found, last = cuts.text, [], -1
+    text, last = cuts.text, -1
+    found: list[Entity] = []
     for edge in cuts.edges:
         if edge < last or not inside(text[edge - 1], text[edge]):
             continue
         i = bisect_right(starts, edge) - 1
         if i >= 0 and covered[i][1] > edge:
             continue
-        start = end = edge
-        while start and inside(text[start - 1], text[start]):
-            start -= 1
-        while end < len(text) and inside(text[end - 1], text[end]):
-            end += 1
-        last = end
-        found.append(Entity("word", start, end))
+        start, last = _word_around(text, edge)
+        found.append(Entity("word", start, last))
     return found
 
 
-def _trimmed(entity: Entity, text: str, vocabulary: Vocabulary) -> Entity:
-    # A capital at the start of a sentence does not make "While" part of a name.
-    if entity.kind == "name":
-        words = list(WORD.finditer(text, entity.start, entity.end))
-        if len(words) > 1 and words[0].group().lower() in vocabulary.counts:
-            return Entity("name", words[1].start(), entity.end)
-    if entity.kind == "quote":
-        return Entity("quote", entity.start + 1, entity.end - 1)
-    return entity
+def _word_around(text: str, at: int) -> Span:
+    start = end = at
+    while start and inside(text[start - 1], text[start]):
+        start -= 1
+    while end < len(text) and inside(text[end - 1], text[end]):
+        end += 1
+    return start, end
+
+
+def _readings(entity: Entity, cuts: Cuts, vocabulary: Vocabulary) -> Iterator[Entity]:
+    """The entity, and without its first word where that may only begin a sentence: a capital
+    there does not make "While" a part of the name behind it."""
+    if entity.kind != "name":
+        yield entity
+        return
+    if script(cuts.text[entity.start]) == "c":
+        yield from _han_name(entity, cuts)
+        return
+    words = WORD.finditer(cuts.text, entity.start, entity.end)
+    first = next(words)
+    # Behind it, "the" or "of" is no beginning of a name either.
+    second = next((word for word in words if not word.group()[0].islower()), None)
+    begins = _begins(cuts.text, entity.start)
+    if not begins or first.group().lower() not in vocabulary.counts or second is None:
+        yield entity
+    if begins and second is not None:
+        yield Entity("name", second.start(), entity.end)
+
+
+def _han_name(entity: Entity, cuts: Cuts) -> Iterator[Entity]:
+    """A name written with dots, in a text that does not show where it ends: up to the end of the
+    first gap behind its last dot."""
+    dot = max(cuts.text.rfind(mark, entity.start, entity.end) for mark in "·・‧•")
+    pieces = cuts.within(entity.start, entity.end)
+    for (_, gap), (behind, _) in pairwise(pieces):
+        if gap > dot + 1:
+            if behind - gap <= MOST_CUT_OF_A_NAME:
+                yield Entity("name", entity.start, behind)
+            return
+
+
+def _begins(text: str, at: int) -> bool:
+    before = text[max(0, at - 3) : at].rstrip()
+    return not before or before[-1] in '.!?:;\n•*-"“' or "\n" in text[max(0, at - 3) : at]
 
 
 def _shortening(
@@ -166,35 +133,65 @@ def _shortening(
     pieces = cuts.within(entity.start, entity.end)
     if not pieces or pieces[0] == (entity.start, entity.end):
         return None
-    short = squeeze("".join(cuts.text[a:b] for a, b in pieces))
-    full = squeeze(cuts.text[entity.start : entity.end])
-    runs = WORD.findall(short)
-    if not runs or len(full.split()) > MOST_WORDS or short == full:
+    text = cuts.text
+    short = _left(text, pieces, entity.kind)
+    if not short or not _stands_alone(cuts, pieces[0][0], pieces[-1][1]):
         return None
-    end = pieces[-1][1]
-    if script(short[-1]) == "h":
+    inner = _core(text, entity, pieces)
+    core = squeeze(text[slice(*inner)])
+    start, end = entity.start, entity.end
+    full = squeeze(text[start:end])
+    if len(full.split()) > MOST_WORDS:
+        return None
+    if script(short[-1]) == "h" and inner[1] == end:
+        core = _stems(core, short)[0]
         full, short = _stems(full, short)
-        runs = WORD.findall(short)
-        if short == full or not runs:
-            return None
-    if not _stands_alone(cuts, pieces[0][0], end):
+    if short == full:
         return None
-    level = _evidence(entity.kind, short, full, runs, vocabulary, known)
-    if level is None:
+    runs = words_of(short)
+    if not runs or runs == words_of(full):
         return None
-    before, after = _neighbours(cuts, entity)
+    shown = Remains(short=short, full=full, kind=entity.kind, runs=runs)
+    found = evidence(shown, vocabulary, known)
+    if found is None:
+        return None
+    if entity.kind == "name" and script(short[-1]) == "c":
+        found = BEHIND_OR_END
+    if found == ONE:
+        full, (start, end) = core, inner
     return Shortening(
         short=short,
         full=full,
+        core=core,
         kind=entity.kind,
         segment=segment,
-        span=(entity.start, entity.end),
-        before=before,
-        after=after,
-        telling=frozenset(w for w in (*before, *after) if vocabulary.telling(w)),
-        needs=level[0],
-        follows=level[1],
+        span=(start, end),
+        evidence=found,
     )
+
+
+def _left(text: str, pieces: list[Span], kind: EntityKind) -> str:
+    short = squeeze("".join([text[a:b] for a, b in pieces]))
+    if kind == "quote":
+        # A model that copies a quotation does not copy the space a dropped word has left in it.
+        if short[:1] in _BOUNDS:
+            short = short[:1] + short[1:].lstrip()
+        if short[-1:] in _BOUNDS:
+            short = short[:-1].rstrip() + short[-1:]
+    return short
+
+
+def _core(text: str, entity: Entity, pieces: list[Span]) -> Span:
+    """From the first word of which something was kept to the last one; all of a thing that
+    means nothing in parts."""
+    if entity.kind in (*_ATOMIC, "quote", "word"):
+        return entity.start, entity.end
+    start, end = pieces[0][0], pieces[-1][1]
+    while start > entity.start and inside(text[start - 1], text[start]):
+        start -= 1
+    while end < entity.end and inside(text[end - 1], text[end]):
+        end += 1
+    return start, end
 
 
 def _stems(full: str, short: str) -> tuple[str, str]:
@@ -217,55 +214,19 @@ def _stands_alone(cuts: Cuts, start: int, end: int) -> bool:
     return not (stop < len(shown) and inside(shown[stop - 1], shown[stop]))
 
 
-def _evidence(
-    kind: EntityKind,
-    short: str,
-    full: str,
-    runs: list[str],
-    vocabulary: Vocabulary,
-    known: Known | None,
-) -> tuple[int, bool] | None:
-    """How many words around a shortening have to agree, and whether the one behind has to;
-    None if nothing can show that a response copied it."""
-    broken = [run for run in runs if not vocabulary.has(run)]
-    gapped = short not in full
-    if kind == "unit" and full.startswith(short) and sum(map(str.isdigit, short)) >= 3:
-        return (0, False) if vocabulary.counts[runs[-1]] == 1 else (2, True)
-    if kind in ("number", "unit", "date"):
-        if broken and len(runs) > 1 and any(map(str.isalpha, short)):
-            return 0, False
-        return (2, False) if broken or gapped else None
-    if kind == "word":
-        return (_lone(runs[0], known), False) if broken else None
-    if kind in ("identifier", "path", "url"):
-        mixed = any(map(str.isdigit, short)) and any(map(str.isalpha, short))
-        odd = len(short) >= 5 and (mixed or len(runs) > 1)
-        if broken or gapped:
-            return (0 if odd else 2), False
-        return 2, True
-    if len(runs) > 1 and (broken or gapped):
-        return 0, False
-    if broken:
-        return _lone(runs[0], known), False
-    return 2, True
-
-
-def _lone(run: str, known: Known | None) -> int:
-    enough = 4 if script(run[0]) == "a" else 2
-    return 0 if known is not None and len(run) >= enough and not known(run) else 1
-
-
-def _neighbours(cuts: Cuts, entity: Entity) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def with_neighbours(one: Shortening, cuts: Cuts, vocabulary: Vocabulary) -> Shortening:
+    """The shortening with the words around it that were kept beside it."""
+    start, end = one.span
     text = cuts.text
     before: list[str] = []
-    floor = max(0, entity.start - 60)
-    for found in reversed(list(WORD.finditer(text, floor, entity.start))[-2:]):
+    for found in reversed(list(WORD.finditer(text, max(0, start - 40), start))[-2:]):
         if not cuts.covers(*found.span()):
             break
         before.insert(0, found.group())
     after: list[str] = []
-    for found in WORD.finditer(text, entity.end, min(len(text), entity.end + 60)):
+    for found in WORD.finditer(text, end, min(len(text), end + 60)):
         if len(after) == 2 or not cuts.covers(*found.span()):
             break
         after.append(found.group())
-    return tuple(before), tuple(after)
+    telling = frozenset(word for word in (*before, *after) if vocabulary.telling(word))
+    return replace(one, before=tuple(before), after=tuple(after), telling=telling)

@@ -70,6 +70,8 @@ class StreamRestorer:
         out: list[bytes] = []
         done = 0
         while (end := _END.search(self._buffer, max(start, done))) is not None:
+            if end.group() == b"\r\n\r" and end.end() == len(self._buffer):
+                break  # the line feed of the second pair is still to come
             out.append(self._event(bytes(self._buffer[done : end.end()])))
             done = end.end()
         del self._buffer[:done]

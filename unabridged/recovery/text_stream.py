@@ -9,6 +9,7 @@ import regex
 
 from unabridged.compression.prompt import Span
 from unabridged.recovery.code import Code
+from unabridged.recovery.evidence import ENOUGH
 from unabridged.recovery.index import Form, Index
 from unabridged.recovery.shorten import Shortening
 from unabridged.recovery.words import WORD, inside, is_josa, script
@@ -19,10 +20,11 @@ that may have to agree, and the one that is being written."""
 
 _GAP = regex.compile(r"[ \t\u00a0\u202f]{0,8}+(?:\n(?![ \t]*\n))?[ \t\u00a0]{0,8}+")
 _HANGUL = regex.compile(r"[\p{Hangul}\p{M}]*")
-_QUOTE_MARKS = frozenset("\"“”„«»「」『』《》'‘’")
 _BINDERS = frozenset("-_/@\\#=&%~+|<>")
 _SIGNS = frozenset("%‰°(℃℉")
 _MEMORY = 200
+_APART = 4
+"""Characters that may stand between a shortened form and the word behind it."""
 _MOST_REFUSALS = 100
 
 
@@ -139,11 +141,13 @@ class TextRestorer:
                 continue
             reading, why = self._choose(form, text, end)
             was = text[start:end]
+            if why and self._wording(reading, form.lead, text, end) == was:
+                continue
             piece = Piece(
                 start=self._at,
                 end=self._at + end - start,
                 was=was,
-                now=reading.full[len(form.lead) :] if why else was,
+                now=self._wording(reading, form.lead, text, end) if why else was,
                 source=(reading.segment, reading.span),
                 why=why or "the words around it do not show that it was copied from there",
             )
@@ -169,15 +173,13 @@ class TextRestorer:
                 return False
             tail = tail[: -len(form.lead)]
         last = tail[-1:]
-        if kind == "quote":
-            return last in _QUOTE_MARKS and last != ""
         if not last:
             return True
         if last in _BINDERS or (first.isdigit() and unicodedata.category(last) == "Sc"):
             return False
         if last in ".,:" and len(tail) > 1 and script(tail[-2]) == "a":
             return False
-        return kind != "unit" or last not in "[#№"
+        return not form.readings[0].evidence.unit or last not in "[#№"
 
     def _match(self, form: Form, text: str, start: int) -> int | None:
         """Where the shortening that begins at `start` ends, None if it does not stand there."""
@@ -203,10 +205,8 @@ class TextRestorer:
         if end == len(text):
             if not self._final:
                 raise _More
-            return form.readings[0].kind != "quote" and not self._bare(form, text, end)
+            return not self._bare(form, text, end)
         after = text[end]
-        if form.readings[0].kind == "quote":
-            return after in _QUOTE_MARKS
         if inside(text[end - 1], after):
             return script(after) == "h" and self._josa(text, end)
         if after in _BINDERS:
@@ -228,23 +228,57 @@ class TextRestorer:
 
     def _bare(self, form: Form, text: str, end: int) -> bool:
         # A JSON string that is a number and nothing else stays one.
-        return self._value and self._at == 0 and not form.lead and form.readings[0].kind == "unit"
+        return self._value and self._at == 0 and not form.lead and form.readings[0].evidence.unit
 
     def _choose(self, form: Form, text: str, end: int) -> tuple[Shortening, str]:
         """The entity that a shortening was left of, and why; no reason if none is certain."""
         first = form.readings[0]
-        if not form.ambiguous and first.needs == 0:
-            if first.kind == "unit" and first.full.startswith(first.short):
-                return first, self._unit(first, text, end)
+        if not form.ambiguous and first.evidence.unit:
+            return first, self._unit(first, text, end)
+        if not form.ambiguous and first.evidence.or_end:
+            return first, self._ending(first, text, end)
+        if not form.ambiguous and first.evidence == ENOUGH:
             return first, f"{first.kind} cut inside; nothing else in the request reads so"
         scored = [(self._agreement(one, text, end), n, one) for n, one in enumerate(form.readings)]
         best = max(scored, key=lambda each: (each[0], -each[1]))
         score, _, reading = best
-        if score < max(1, reading.needs):
+        if score < max(1, reading.evidence.words):
             return reading, ""
-        if any(s == score and one.full != reading.full for s, _, one in scored):
+        if any(s == score and one.core != reading.core for s, _, one in scored):
             return reading, ""
+        if reading.evidence.unit:
+            return reading, self._unit(reading, text, end)
         return reading, f"{reading.kind} cut inside; {score} words around it agree"
+
+    def _ending(self, reading: Shortening, text: str, end: int) -> str:
+        """Why a name in a script without spaces is taken to end here."""
+        after = text[end : end + 1]
+        if script(after) == "c" and after not in reading.after[:1]:
+            return ""
+        return "name cut inside; what follows is what followed it, or no part of a word"
+
+    def _wording(self, reading: Shortening, lead: str, text: str, end: int) -> str:
+        """What is written for a shortening: the words that stood before and behind what is left
+        too, unless the response has a name or number of its own there."""
+        if reading.full == reading.core or not reading.core.startswith(lead):
+            return reading.full[len(lead) :]
+        at = reading.full.find(reading.core)
+        first, last = reading.full[:at], reading.full[at + len(reading.core) :]
+        if first and (lead or _named(self._last_word())):
+            first = ""
+        if last:
+            gap = _GAP.match(text, end)
+            behind = gap.end() if gap else end
+            if behind == len(text) and not self._final:
+                raise _More
+            if behind > end and _named(text[behind : behind + 1]):
+                last = ""
+        return first + reading.core[len(lead) :] + last
+
+    def _last_word(self) -> str:
+        """The word right before, if nothing but white space lies between."""
+        words = WORD.findall(self._tail[-40:])
+        return words[-1] if words and self._tail.rstrip().endswith(words[-1]) else ""
 
     def _unit(self, reading: Shortening, text: str, end: int) -> str:
         """Why a number may get its unit back: no other word stands where the unit stood."""
@@ -266,21 +300,23 @@ class TextRestorer:
             if mine.casefold() != theirs.casefold():
                 break
             agreeing.append(mine)
-        enough = len(agreeing) >= max(1, reading.needs) and not reading.telling.isdisjoint(agreeing)
-        if enough and not reading.follows:
+        enough = len(agreeing) >= max(1, reading.evidence.words) and not reading.telling.isdisjoint(
+            agreeing
+        )
+        if enough and not reading.evidence.behind:
             return len(agreeing)
         behind = self._behind(reading, text, end)
         agreeing.extend(reading.after[:behind])
-        if reading.telling.isdisjoint(agreeing) or (reading.follows and not behind):
+        if reading.telling.isdisjoint(agreeing) or (reading.evidence.behind and not behind):
             return 0
         return len(agreeing)
 
     def _behind(self, reading: Shortening, text: str, end: int) -> int:
         at = end
         for n, mine in enumerate(reading.after):
-            found = WORD.search(text, at, at + 4 + len(mine))
-            if found is None:
-                if not self._final and len(text) < at + 4:
+            found = WORD.search(text, at, at + _APART + len(mine) + 1)
+            if found is None or found.start() > at + _APART:
+                if found is None and not self._final and len(text) <= at + _APART:
                     raise _More
                 return n
             theirs, at = found.group(), found.end()
@@ -293,3 +329,7 @@ class TextRestorer:
             if mine.casefold() != theirs.casefold():
                 return n
         return len(reading.after)
+
+
+def _named(word: str) -> bool:
+    return word[:1].isupper() or word[:1].isdigit()

@@ -32,8 +32,8 @@ _ASCII = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 def script(char: str) -> str:
     """The class of a character: "a" letters and digits, "h" Hangul, "k" katakana, "c" kanji or
     hanzi, "s" hiragana, "" no part of a word."""
-    if char in _ASCII:
-        return "a"
+    if not char or char in _ASCII:
+        return "a" if char else ""
     found = _CLASSES.match(char)
     return (found.lastgroup or "") if found else ""
 

@@ -1,0 +1,35 @@
+"""Recovery from three strings, and the published algorithm beside it."""
+
+from __future__ import annotations
+
+import pytest
+from cut_prompts import COMPRESSED, ORIGINAL, replies
+from hypothesis import given
+
+from unabridged.recovery.recover import recover
+
+NEGATED = ("It is generally considered safe but not recommended.", "It is not recommended.")
+
+
+def test_alignment_restores_names_and_inserts_nothing_else() -> None:
+    assert recover(ORIGINAL, COMPRESSED, "Wilhelm Röntg").text == "Wilhelm Röntgen"
+    assert recover(*NEGATED, "it is not recommended").text == "it is not recommended"
+
+
+def test_the_published_algorithm_also_inserts_what_was_dropped_between() -> None:
+    found = recover(*NEGATED, "It is not recommended", mode="paper")
+    assert found.text == "It is generally considered safe but not recommended"
+
+
+def test_the_published_algorithm_restores_a_name() -> None:
+    assert recover(ORIGINAL, COMPRESSED, "By Wilhelm Röntg", mode="paper").text.endswith("Röntgen")
+
+
+@given(replies)
+def test_nothing_was_cut_so_nothing_changes(reply: str) -> None:
+    assert recover(ORIGINAL, ORIGINAL, reply).text == reply
+
+
+def test_an_unknown_mode_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown recovery mode 'fast'; known: alignment, paper"):
+        recover("a", "b", "c", mode="fast")  # type: ignore[arg-type]
