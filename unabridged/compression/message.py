@@ -28,6 +28,7 @@ from unabridged.compression.regions import (
     regions,
     units,
 )
+from unabridged.policies.policy import Kind
 
 _HEADING = re.compile(r"^[ \t]{0,3}(#{1,6})[ \t]+\S", re.MULTILINE)
 _SHORT_MESSAGE = 1200
@@ -405,7 +406,7 @@ def _prose(draft: _Draft) -> None:
         new.append(replace(piece, end=lo, why="request in front of a long text"))
     new.extend(divide(draft.text, lo, hi, "long text beside a request"))
     if hi < piece.end:
-        kind = "instruction" if later else "question"
+        kind: Kind = "instruction" if later else "question"
         new.append(replace(piece, kind=kind, start=hi, why="request behind a long text"))
     draft.pieces[number : number + 1] = new
 

@@ -59,7 +59,7 @@ class Segment:
     def __post_init__(self) -> None:
         if self.head + self.tail > len(self.text):
             raise ValueError(
-                f"head {self.head} and tail {self.tail} exceed the text of {len(self.text)} characters"
+                f"head {self.head} and tail {self.tail} exceed the {len(self.text)} characters"
             )
 
     @property
@@ -91,9 +91,7 @@ class Prompt:
 
     def of(self, turn: int, kind: Kind) -> Iterator[int]:
         """Indexes of the segments of one kind in one turn."""
-        return (
-            i for i, s in enumerate(self.segments) if s.turn == turn and s.kind == kind
-        )
+        return (i for i, s in enumerate(self.segments) if s.turn == turn and s.kind == kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,11 @@ from unabridged.recovery.text_stream import Piece, TextRestorer
 Splice = tuple[int, int, str]
 """Start, end and replacement of a stretch of a text."""
 
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[^u])", re.DOTALL)
+_ESCAPE = re.compile(
+    # One decoded character each: a surrogate pair is one.
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[^u])",
+    re.DOTALL,
+)
 _STRING = re.compile(r'[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u])|"', re.DOTALL)
 _BETWEEN = frozenset(' \t\r\n-+.0123456789eEtruefalsnINity{}[],:"')
 
@@ -48,27 +52,14 @@ def respell(raw: str, splices: Sequence[Splice]) -> str:
     at = longer = step = 0
     for start, end, new in splices:
         while step < len(escapes) and escapes[step][0] - longer < start:
-            longer += _extra(raw, *escapes[step])
+            longer += escapes[step][1] - escapes[step][0] - 1
             step += 1
         out.extend((raw[at : start + longer], encode(new, ascii_only)))
         while step < len(escapes) and escapes[step][0] - longer < end:
-            longer += _extra(raw, *escapes[step])
+            longer += escapes[step][1] - escapes[step][0] - 1
             step += 1
         at = end + longer
     return "".join([*out, raw[at:]])
-
-
-def _extra(raw: str, start: int, end: int) -> int:
-    # The second half of a surrogate pair adds no character of its own to the decoded text.
-    if raw[start : start + 2] == "\\u" and raw[start + 2 : start + 4].lower() in _LOW:
-        before = raw[max(0, start - 6) : start]
-        if before[:2] == "\\u" and before[2:4].lower() in _HIGH:
-            return end - start
-    return end - start - 1
-
-
-_HIGH = frozenset(("d8", "d9", "da", "db"))
-_LOW = frozenset(("dc", "dd", "de", "df"))
 
 
 class JsonRestorer:
