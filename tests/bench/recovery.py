@@ -8,6 +8,7 @@ a model that copied it would, and the reply is restored. The reply itself is res
 needs nothing, so nothing may change.
 """
 
+# ruff: noqa: E501  (patterns and samples read better unbroken)
 from __future__ import annotations
 
 import argparse

@@ -1,5 +1,6 @@
 """A prompt in five scripts, what a compressor left of it, and random ways to cut it."""
 
+# ruff: noqa: E501  (patterns and samples read better unbroken)
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """A streamed answer: bytes in, bytes out, in order, with the text restored."""
 
+# ruff: noqa: E501  (patterns and samples read better unbroken)
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """What must not be cut in two: names, numbers, dates, units, identifiers, paths, URLs, quotes."""
 
+# ruff: noqa: E501  (patterns and samples read better unbroken)
 from __future__ import annotations
 
 import re
@@ -86,14 +87,12 @@ def _anything(start: int, end: int) -> bool:
 
 def entities(text: str, wanted: Callable[[int, int], bool] = _anything) -> list[Entity]:
     """The entities of `text` for which `wanted(start, end)`, in order, none inside another."""
-    found = [
-        *_exact(text, wanted),
-        *(Entity("name", *m.span()) for m in _NAME.finditer(text) if wanted(*m.span())),
-    ]
-    if not text.isascii():
-        found.extend(
-            Entity("name", *m.span()) for m in _FOREIGN_NAME.finditer(text) if wanted(*m.span())
-        )
+    found = list(_exact(text, wanted))
+    for names in (_NAME,) if text.isascii() else (_NAME, _FOREIGN_NAME):
+        for name in names.finditer(text):
+            start, end = name.span()
+            if wanted(start, end):
+                found.append(Entity("name", start, end))
     found.sort(key=lambda one: (one.start, -one.end))
     outer: list[Entity] = []
     for one in found:

@@ -96,25 +96,20 @@ def _clear(
     groups: dict[str, list[Shortening]] = {}
     for one in found:
         groups.setdefault(one.short, []).append(one)
-    shown = Vocabulary.of(cut.shown for cut in cuts)
     texts = _Texts(cuts)
     firsts = {head(one.full) for group in groups.values() for one in group}
     clear: dict[str, list[Shortening]] = {}
     for short, readings in groups.items():
-        runs = words_of(short)
         fulls = {one.full for one in readings}
-        if vocabulary.at_most(runs) and texts.stands_apart(short, fulls):
+        if vocabulary.holds(words_of(short)) and texts.stands_apart(short, fulls):
             continue
-        if shown.at_most(runs) > len(readings) and texts.shown_more_often(short, len(readings)):
+        if texts.shown_more_often(short, len(readings)):
             continue
-        if len(fulls) > 1 or readings[0].evidence != ENOUGH:
-            usable = [
-                near
-                for one in readings
-                if (near := _without(firsts, with_neighbours(one, cuts[one.segment], vocabulary)))
-            ]
-        else:
-            usable = [texts.settled(readings[0])]
+        if len(fulls) > 1:
+            readings = [with_neighbours(one, cuts[one.segment], vocabulary) for one in readings]
+        elif readings[0].evidence == ENOUGH:
+            readings = [texts.settled(readings[0])]
+        usable = [near for one in readings if (near := _without(firsts, one))]
         if usable:
             clear[short] = usable
     return clear
@@ -124,8 +119,9 @@ def _without(firsts: set[str], one: Shortening) -> Shortening | None:
     # The word behind must not be one that recovery itself may change: a second pass over the
     # restored text would then agree where the first did not.
     after = tuple(takewhile(lambda word: word not in firsts, one.after))
-    asked = one.evidence.words
-    if (one.evidence.behind and not after) or len(one.before) + len(after) < asked:
+    if one.evidence.behind and not after:
+        return None
+    if len(one.before) + len(after) < one.evidence.words:
         return None
     return one if after == one.after else replace(one, after=after)
 

@@ -10,7 +10,15 @@ from itertools import pairwise
 from unabridged.compression.prompt import Span
 from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.entities import MOST_WORDS, Entity, EntityKind, entities, quotes
-from unabridged.recovery.evidence import BEHIND_OR_END, ONE, Evidence, Known, Remains, evidence
+from unabridged.recovery.evidence import (
+    BEHIND_OR_END,
+    ENOUGH,
+    ONE,
+    Evidence,
+    Known,
+    Remains,
+    evidence,
+)
 from unabridged.recovery.vocabulary import Vocabulary, words_of
 from unabridged.recovery.words import WORD, inside, script, without_josa
 
@@ -60,8 +68,19 @@ def shortenings(
     for entity in taken:
         for one in _readings(entity, cuts, vocabulary):
             found = _shortening(one, cuts, segment, vocabulary, known)
-            if found is not None:
-                yield found
+            if found is None:
+                continue
+            if found.evidence != ENOUGH:
+                found = with_neighbours(found, cuts, vocabulary)
+                if not _can_agree(found):
+                    continue
+            yield found
+
+
+def _can_agree(one: Shortening) -> bool:
+    if one.evidence.behind and not one.after:
+        return False
+    return len(one.before) + len(one.after) >= one.evidence.words
 
 
 def _cut_words(cuts: Cuts, taken: list[Entity]) -> list[Entity]:

@@ -17,22 +17,22 @@ MOST_OFTEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """How often each word and each pair of neighbouring words occurs."""
+    """How often each word occurs, and which ones stand side by side."""
 
     counts: Counter[str]
-    pairs: Counter[tuple[str, str]]
+    pairs: frozenset[tuple[str, str]]
     folded: frozenset[str]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Vocabulary:
         """The vocabulary of several texts."""
         counts: Counter[str] = Counter()
-        pairs: Counter[tuple[str, str]] = Counter()
+        pairs: set[tuple[str, str]] = set()
         for text in texts:
             words = words_of(text)
             counts.update(words)
             pairs.update(pairwise(words))
-        return cls(counts, pairs, frozenset(map(str.casefold, counts)))
+        return cls(counts, frozenset(pairs), frozenset(map(str.casefold, counts)))
 
     def has(self, word: str) -> bool:
         """True if this is a whole word of some original, in any case."""
@@ -43,11 +43,11 @@ class Vocabulary:
         enough = 4 if script(word[0]) == "a" else 2
         return len(word) >= enough and self.counts[word] <= MOST_OFTEN
 
-    def at_most(self, words: list[str]) -> int:
-        """How often these words can stand next to each other, at most."""
+    def holds(self, words: list[str]) -> bool:
+        """False if these words stand next to each other in no text."""
         if len(words) == 1:
-            return self.counts[words[0]]
-        return min(self.pairs[pair] for pair in pairwise(words))
+            return words[0] in self.counts
+        return all(pair in self.pairs for pair in pairwise(words))
 
 
 def words_of(text: str) -> list[str]:

@@ -42,6 +42,8 @@ def inside(before: str, after: str) -> bool:
     """True if a cut between these two neighbouring characters would cut a word in two."""
     if before in _ASCII and after in _ASCII:
         return True
+    if before == " " or after == " ":
+        return False
     kind = script(after)
     return kind in ("a", "h", "k") and script(before) == kind
 

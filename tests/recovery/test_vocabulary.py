@@ -1,0 +1,30 @@
+"""The words of the originals and which stand side by side."""
+
+from __future__ import annotations
+
+from unabridged.recovery.vocabulary import MOST_OFTEN, Vocabulary, words_of
+
+WORDS = Vocabulary.of(["The bridge at Ghent", "the old bridge", "a bridge and a bridge"])
+
+
+def test_a_word_is_known_in_any_case_and_a_part_of_one_is_not() -> None:
+    assert WORDS.has("GHENT")
+    assert not WORDS.has("Ghe")
+
+
+def test_a_frequent_or_short_word_tells_nothing() -> None:
+    assert WORDS.telling("Ghent")
+    assert not WORDS.telling("at")
+    assert WORDS.counts["bridge"] > MOST_OFTEN
+    assert not WORDS.telling("bridge")
+
+
+def test_words_stand_side_by_side_at_most_as_often_as_their_rarest_pair() -> None:
+    assert WORDS.at_most(["old", "bridge"]) == 1
+    assert WORDS.at_most(["bridge", "old"]) == 0
+    assert WORDS.at_most(["bridge"]) == 4
+
+
+def test_scripts_without_spaces_have_words_too() -> None:
+    assert words_of("威廉·伦琴") == ["威", "廉", "伦", "琴"]
+    assert words_of("レントゲンは") == ["レントゲン", "は"]
