@@ -102,7 +102,7 @@ def test_serving_without_a_model_imports_neither_torch_nor_litellm(
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "REDIS_URL": ""},
+        env={**os.environ, "REDIS_URL": "", "UNABRIDGED_HOME": str(tmp_path / "no-models")},
     )
     assert done.stdout.strip() == "[]", done.stderr
 

@@ -19,10 +19,10 @@ def test_a_frequent_or_short_word_tells_nothing() -> None:
     assert not WORDS.telling("bridge")
 
 
-def test_words_stand_side_by_side_at_most_as_often_as_their_rarest_pair() -> None:
-    assert WORDS.at_most(["old", "bridge"]) == 1
-    assert WORDS.at_most(["bridge", "old"]) == 0
-    assert WORDS.at_most(["bridge"]) == 4
+def test_words_are_held_only_side_by_side_and_in_order() -> None:
+    assert WORDS.holds(["old", "bridge"])
+    assert not WORDS.holds(["bridge", "old"])
+    assert WORDS.holds(["bridge"])
 
 
 def test_scripts_without_spaces_have_words_too() -> None:

@@ -14,8 +14,8 @@ from unabridged.compression.job import Cancelled
 T = TypeVar("T")
 
 LATE = 4.0
-"""A job that is late may go on for this many times its deadline if no other waits: what it
-finds fills the cache for the next request."""
+"""A job that is under way when its deadline passes may go on for this many times as long, if no
+other waits: what it finds fills the cache for the next request."""
 
 
 class QueueFull(Exception):
@@ -38,6 +38,12 @@ class _Ticket:
 
     def give_up(self) -> None:
         self._gone.set()
+
+    def begin(self) -> None:
+        """Raises Cancelled if the job waited so long that its result would come too late."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise Cancelled
+        self.checkpoint()
 
     def checkpoint(self) -> None:
         """Raises Cancelled when the result is no longer wanted."""
@@ -76,7 +82,7 @@ class Workers:
         ticket = _Ticket(self, seconds)
 
         def job() -> T:
-            ticket.checkpoint()
+            ticket.begin()
             return work(ticket.checkpoint)
 
         with self._count:
