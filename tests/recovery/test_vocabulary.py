@@ -25,6 +25,12 @@ def test_words_are_held_only_side_by_side_and_in_order() -> None:
     assert WORDS.holds(["bridge"])
 
 
+def test_words_that_never_stood_side_by_side_are_known_by_that() -> None:
+    assert WORDS.holds(["old", "bridge"])
+    assert not WORDS.holds(["bridge", "old"])
+    assert not WORDS.holds(["Ghe"])
+
+
 def test_scripts_without_spaces_have_words_too() -> None:
     assert words_of("威廉·伦琴") == ["威", "廉", "伦", "琴"]
     assert words_of("レントゲンは") == ["レントゲン", "は"]
