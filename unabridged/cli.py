@@ -143,7 +143,7 @@ def serve(
 @app.command(epilog=_examples("demo", "demo --picture demo.svg"))
 def demo(
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save what is shown as an SVG.")
+        Path | None, typer.Option(metavar="FILE", help="Save the last exchange as an SVG.")
     ] = None,
 ) -> None:
     """Ask a small model on this machine, through the proxy, and watch what happens."""

@@ -31,7 +31,7 @@ CONTROL = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\
 """Shown instead of control characters, one for one: an escape sequence in a prompt must not reach
 the terminal, and rich drops some of them, which would shift all that is behind."""
 CONTROL[ord("\r")] = " "
-CUT = "strike dim red"
+CUT = "strike red"
 RESTORED = "bold green"
 
 

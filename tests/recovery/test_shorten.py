@@ -1,5 +1,6 @@
 """What compression left of each entity."""
 
+# ruff: noqa: E501  (samples read better unbroken)
 from __future__ import annotations
 
 import pytest

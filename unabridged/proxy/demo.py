@@ -127,7 +127,7 @@ class Seen:
 def run(console: Console | None = None, *, picture: Path | None = None) -> None:
     """Start a store, a model and the proxy, ask, and show what happened to each request.
 
-    `picture` is where the terminal is saved as an SVG. Raises DemoFailed.
+    `picture` is where the last exchange is saved as an SVG. Raises DemoFailed.
     """
     console = console or Console(record=picture is not None, width=100 if picture else None)
     model = pull(Source.parse(MODEL), default_home())
@@ -139,6 +139,8 @@ def run(console: Console | None = None, *, picture: Path | None = None) -> None:
     ):
         console.print(_welcome(url, upstream))
         for scene in scenes():
+            if picture is not None:
+                console.export_text()  # forgets what went before: a picture holds one exchange
             _act(console, scene, url, app, witness)
     if picture is not None:
         console.save_svg(str(picture), title="unabridged demo")
