@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +44,63 @@ def align(original: str, compressed: str) -> Spans:
 
 
 def _chain(source: list[str], target: list[str]) -> list[int]:
+    """For each target word the index of its source word, -1 if it has none.
+
+    Words that occur once on both sides settle where they belong, and divide the rest into
+    stretches in which other words occur once (patience sorting); what is left then is small.
+    """
+    matched = [-1] * len(target)
+    work = [(0, len(source), 0, len(target))]
+    while work:
+        low, high, first, last = work.pop()
+        if low == high or first == last:
+            continue
+        anchors = _anchors(source, target, low, high, first, last)
+        if not anchors:
+            for k, at in enumerate(_best_chain(source[low:high], target[first:last])):
+                if at >= 0:
+                    matched[first + k] = low + at
+            continue
+        for at, k in anchors:
+            matched[k] = at
+        borders = [(low - 1, first - 1), *anchors, (high, last)]
+        for (a, k), (b, m) in pairwise(borders):
+            if m - k > 1:
+                work.append((a + 1, b, k + 1, m))
+    return matched
+
+
+def _anchors(
+    source: list[str], target: list[str], low: int, high: int, first: int, last: int
+) -> list[tuple[int, int]]:
+    """The longest chain of words that occur once in both stretches."""
+    there: dict[str, int] = {}
+    for at in range(low, high):
+        there[source[at]] = -1 if source[at] in there else at
+    here: dict[str, int] = {}
+    for k in range(first, last):
+        here[target[k]] = -1 if target[k] in here else k
+    pairs = [(there[w], k) for w, k in here.items() if k >= 0 and there.get(w, -1) >= 0]
+    tops: list[int] = []
+    ends: list[int] = []
+    back: list[int] = []
+    for n, (at, _) in enumerate(pairs):
+        pile = bisect_left(tops, at)
+        back.append(ends[pile - 1] if pile else -1)
+        if pile == len(tops):
+            tops.append(at)
+            ends.append(n)
+        else:
+            tops[pile], ends[pile] = at, n
+    chain: list[tuple[int, int]] = []
+    n = ends[-1] if ends else -1
+    while n >= 0:
+        chain.append(pairs[n])
+        n = back[n]
+    return chain[::-1]
+
+
+def _best_chain(source: list[str], target: list[str]) -> list[int]:
     """For each target word the index of its source word, -1 if it has none.
 
     Longest common subsequence with a bonus for neighbours, over all occurrences of each word.
