@@ -75,7 +75,7 @@ def test_a_text_that_is_kept_whole_has_nothing_struck() -> None:
 
 
 def test_the_struck_words_are_struck_on_a_terminal() -> None:
-    assert "\x1b[2;9;31mThe " in drawn(show.diff(COMPRESSED), colour=True)
+    assert "\x1b[9;31mThe " in drawn(show.diff(COMPRESSED), colour=True)
 
 
 def test_parts_add_up() -> None:
