@@ -244,7 +244,7 @@ def test_check_names_every_error_with_its_line(run, tmp_path: Path) -> None:
         "  fast:\n"
         "    compresser: extractive\n"
         "    rate: 1.5\n"
-        "  slow: {compressor: longllmlingua}\n"
+        "  slow: {compressor: llmlingua2}\n"
     )
     done = run("check", str(config))
     assert (done.code, done.out) == (1, "")
@@ -252,7 +252,7 @@ def test_check_names_every_error_with_its_line(run, tmp_path: Path) -> None:
     assert [line.removeprefix(str(config)).split(":")[1] for line in lines] == ["4", "5", "6"]
     assert lines[0].endswith("did you mean 'compressor'?")
     assert lines[1].endswith("policies.fast.rate: must be > 0 and <= 1, not 1.5")
-    assert "'longllmlingua' is not built yet" in lines[2]
+    assert "'llmlingua2' is not built yet" in lines[2]
 
 
 def test_check_says_what_is_valid(run, tmp_path: Path) -> None:

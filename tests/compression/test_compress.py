@@ -148,8 +148,8 @@ def test_a_cancelled_request_stops_the_work():
 def test_unknown_and_planned_compressors_are_named():
     with pytest.raises(UnknownCompressor, match="unknown compressor 'bm52'; known: off, lossless"):
         compressor("bm52")
-    with pytest.raises(UnknownCompressor, match="'longllmlingua' is not built yet; built: off"):
-        compressor("longllmlingua")
+    with pytest.raises(UnknownCompressor, match="'llmlingua2' is not built yet; built: off"):
+        compressor("llmlingua2")
 
 
 @pytest.mark.parametrize("name", MODEL_FREE)

@@ -12,7 +12,7 @@ from unabridged.policies.policy import Keep, Policy
 from unabridged.policies.problem import ConfigError
 from unabridged.policies.source import read
 
-BUILT = ("off", "lossless", "extractive", "llmlingua", "auto")
+BUILT = ("off", "lossless", "extractive", "llmlingua", "longllmlingua", "auto")
 UPSTREAM = "upstreams: {default: {url: https://api.openai.com/v1}}\n"
 
 
@@ -28,7 +28,7 @@ def policy_problems(lines: str) -> list[str]:
 
 def test_the_shipped_file_is_valid_and_holds_the_promised_policies() -> None:
     config = load(None, compressors=BUILT)
-    assert set(config.policies) == {"off", "lossless", "extractive", "llmlingua", "auto"}
+    assert set(config.policies) == {"off", "lossless", "extractive", "llmlingua", "longllmlingua", "auto"}
     assert config.routes[0].policy == "auto"
     assert config.upstreams["default"].url == "https://api.openai.com/v1"
 
@@ -130,9 +130,9 @@ def test_all_errors_come_at_once_in_the_order_of_the_lines() -> None:
 
 
 def test_a_compressor_that_is_planned_is_refused_and_not_faked() -> None:
-    assert policy_problems("compressor: longllmlingua") == [
-        "u.yaml:4: policies.fast.compressor: 'longllmlingua' is not built yet; "
-        "built: off, lossless, extractive, llmlingua, auto"
+    assert policy_problems("compressor: llmlingua2") == [
+        "u.yaml:4: policies.fast.compressor: 'llmlingua2' is not built yet; "
+        "built: off, lossless, extractive, llmlingua, longllmlingua, auto"
     ]
 
 

@@ -19,6 +19,7 @@ TABLES = {
     "Route": "`routes[]`",
     "Match": "`routes[].match`",
     "Policy": "`policies.NAME`",
+    "Perplexity": "`policies.NAME.perplexity`",
     "Keep": "`policies.NAME.keep`",
     "Range": "`policies.NAME.ranges[]`",
     "SplitRule": "`policies.NAME.split[]`",

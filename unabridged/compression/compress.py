@@ -22,11 +22,12 @@ COMPRESSORS: dict[str, str] = {
     "lossless": "unabridged.compression.lossless:lossless",
     "extractive": "unabridged.compression.extractive:extractive",
     "llmlingua": "unabridged.compression.llmlingua:llmlingua",
+    "longllmlingua": "unabridged.compression.longllmlingua:longllmlingua",
     "auto": "unabridged.compression.auto:auto",
 }
 """Where each compressor is found: import strings, so that torch loads when it is chosen."""
 
-PLANNED = ("longllmlingua", "llmlingua2")
+PLANNED = ("llmlingua2",)
 """Compressors of the papers that are not built yet."""
 
 
@@ -81,6 +82,7 @@ def compress(
     entire = untouched(segments, "").kept
     kept, why = list(entire), [_standing(segment, plan, policy) for segment in segments]
     after = list(plan.counts)
+    order = list(range(len(segments)))
     for grant in plan.grants:
         checkpoint()
         job = Job(
@@ -102,13 +104,18 @@ def compress(
                 kept[i], why[i], after[i] = spans, reason, tokens
             else:
                 why[i] = f"as it came: cutting would save no token ({reason})"
+        for place, moved in zip(grant.segments, cut.order, strict=False):
+            order[place] = grant.segments[moved]
     _refill(segments, count, plan, kept, why, after)
     for turn in {grant.turn for grant in plan.grants}:
-        _spare(segments, plan, policy, turn, kept, why, after)
+        if not _spare(segments, plan, policy, turn, kept, why, after):
+            for i, segment in enumerate(segments):
+                order[i] = i if segment.turn == turn else order[i]
     return Compressed(
         prompt=prompt,
         kept=tuple(kept),
         why=tuple(why),
+        order=() if order == sorted(order) else tuple(order),
         tokens_before=plan.counts,
         tokens_after=tuple(after),
     )
@@ -144,7 +151,9 @@ def _checked(name: str, job: Job, cut: Cut) -> Cut:
                 f"{len(segment.text)} characters for segment {i}"
             )
         checked.append(normalise(whole_escapes(segment, spans)))
-    return Cut(kept=tuple(checked), why=cut.why)
+    if cut.order and sorted(cut.order) != list(range(len(job.segments))):
+        raise BadCut(f"compressor {name!r} gave an order that is not one of {len(job.segments)}")
+    return Cut(kept=tuple(checked), why=cut.why, order=cut.order)
 
 
 def _refill(
@@ -187,13 +196,14 @@ def _spare(
     kept: list[Spans],
     why: list[str],
     after: list[int],
-) -> None:
-    """Put a turn back as it came if cutting it saves too little to be worth it."""
+) -> bool:
+    """Put a turn back as it came if cutting it saves too little to be worth it; True if it was
+    worth it."""
     members = [i for i, segment in enumerate(segments) if segment.turn == turn]
     before = sum(plan.counts[i] for i in members)
     saving = before - sum(after[i] for i in members)
     if saving > 0 and saving >= policy.min_saving * before:
-        return
+        return True
     for i in members:
         if saving > 0 and after[i] != plan.counts[i]:
             why[i] = (
@@ -202,3 +212,4 @@ def _spare(
             )
         kept[i] = ((0, len(segments[i].text)),) if segments[i].text else ()
         after[i] = plan.counts[i]
+    return False

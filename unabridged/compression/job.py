@@ -51,6 +51,9 @@ class Cut:
     """For each segment its kept spans: sorted, disjoint, not empty."""
     why: tuple[str, ...]
     """For each segment a reason a person can read."""
+    order: tuple[int, ...] = ()
+    """Indexes of the segments in the order they are to be sent; empty: as they came. Only
+    documents of one string change places."""
 
 
 class Compressor(Protocol):

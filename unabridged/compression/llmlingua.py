@@ -73,6 +73,8 @@ class Scored:
     """Shape (units,)."""
     mean: float
     """Of all its tokens: the logarithm of its perplexity."""
+    share: float = 1 / OPEN
+    """Of its characters, that it offers before the rest of any block has its turn."""
 
 
 def llmlingua(job: Job) -> Cut:
@@ -92,17 +94,17 @@ def llmlingua(job: Job) -> Cut:
         )
     blocks = [block for i, s in enumerate(job.segments) for block in blocks_of(i, s, job)]
     selection = Selection(job.segments, job.count, job.checkpoint)
-    must = [unit for block in blocks for unit in _forced(block, job)]
+    must = [unit for block in blocks for unit in must_stay(block, job)]
     by_question = bool(job.question.strip()) and not any(
         segment.kind == "demonstration" for segment in job.segments
     )
     if by_question:
-        ranked = _reachable(job, _by_question(blocks, job), selection)
+        ranked = _reachable(job, by_words(blocks, job), selection)
     else:
         ranked = sorted(
             _score(job, blocks), key=lambda s: (-s.mean, s.block.segment, s.block.start)
         )
-    chosen = _choose(ranked, selection, job.tokens, must)
+    chosen = choose(ranked, selection, job.tokens, must)
     kept = spans_of(job.segments, chosen)
     how = "BM25 against the question" if by_question else "perplexity"
     why = tuple(_reason(job, i, before[i], kept[i], how) for i in range(len(job.segments)))
@@ -166,7 +168,7 @@ def _touched(units: Sequence[Unit], spans: Sequence[Span]) -> list[Unit]:
     return found
 
 
-def _forced(block: Block, job: Job) -> list[Unit]:
+def must_stay(block: Block, job: Job) -> list[Unit]:
     """What stays even beyond the budget: the policy's own words, and data that a tool gave."""
     segment = job.segments[block.segment]
     if segment.kind == "tool_output" and is_json(segment.text[slice(*segment.content)]):
@@ -176,7 +178,7 @@ def _forced(block: Block, job: Job) -> list[Unit]:
     return _touched(block.units, forced(segment.text, job.policy.force))
 
 
-def _by_question(blocks: Sequence[Block], job: Job) -> list[Block]:
+def by_words(blocks: Sequence[Block], job: Job) -> list[Block]:
     texts = [job.segments[b.segment].text for b in blocks]
     passages = [
         text[: job.segments[b.segment].head] + text[b.start : b.end]
@@ -203,41 +205,49 @@ def _reachable(job: Job, ranked: Sequence[Block], selection: Selection) -> list[
             to += 1
         more = _score(job, ranked[at:to])
         found += more
-        offered += [unit for scored in more for unit in _opening(scored)[0]]
+        offered += [unit for each in more for unit in opening(each)[0]]
         at = to
     return found
 
 
 def _score(job: Job, blocks: Sequence[Block]) -> list[Scored]:
-    """Score blocks, longest first so that little is padded, and give them back in their order."""
+    found = score(job, [text_of(job, b) for b in blocks], [context_of(job, b) for b in blocks])
+    return [scored(block, tokens) for block, tokens in zip(blocks, found, strict=True)]
+
+
+def text_of(job: Job, block: Block) -> str:
+    """What stands in a block."""
+    return job.segments[block.segment].text[block.start : block.end]
+
+
+def context_of(job: Job, block: Block) -> str:
+    """What stands in front of a block, as far as the model is shown it."""
+    return job.segments[block.segment].text[max(0, block.start - CONTEXT) : block.start]
+
+
+def score(job: Job, texts: Sequence[str], conditions: Sequence[str]) -> list[TokenScores]:
+    """Score texts, longest first so that little is padded, and give them back in their order."""
     assert job.scorer is not None
     scorer = job.scorer()
-    found: list[Scored | None] = [None] * len(blocks)
-    queue = sorted(range(len(blocks)), key=lambda i: (blocks[i].start - blocks[i].end, i))
+    found: dict[int, TokenScores] = {}
+    queue = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
     while queue:
         job.checkpoint()
         batch: list[int] = []
         size = 0
         while queue and (not batch or size < BATCH):
             batch.append(queue.pop(0))
-            size += blocks[batch[-1]].end - blocks[batch[-1]].start
-        texts = [job.segments[blocks[i].segment].text for i in batch]
-        scores = scorer.score(
-            [t[blocks[i].start : blocks[i].end] for i, t in zip(batch, texts, strict=True)],
-            [
-                t[max(0, blocks[i].start - CONTEXT) : blocks[i].start]
-                for i, t in zip(batch, texts, strict=True)
-            ],
-        )
-        for i, tokens in zip(batch, scores, strict=True):
-            found[i] = _scored(blocks[i], tokens)
-    return [scored for scored in found if scored is not None]
+            size += len(texts[batch[-1]])
+        fresh = scorer.score([texts[i] for i in batch], [conditions[i] for i in batch])
+        found.update(zip(batch, fresh, strict=True))
+    return [found[i] for i in range(len(texts))]
 
 
-def _scored(block: Block, tokens: TokenScores) -> Scored:
+def scored(block: Block, tokens: TokenScores, share: float = 1 / OPEN) -> Scored:
+    """A block with the surprise of its words."""
     edges = np.array([block.start, *(u.end for u in block.units)]) - block.start
     mean = float(tokens.scores.mean()) if len(tokens.scores) else 0.0
-    return Scored(block=block, values=pooled(tokens, edges), mean=round(mean, 3))
+    return Scored(block=block, values=pooled(tokens, edges), mean=round(mean, 3), share=share)
 
 
 def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -261,22 +271,22 @@ def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]
     return value.round(3)
 
 
-def _opening(scored: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:
+def opening(offer: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:
     """What a block offers first, best first, and the rest with its surprise."""
-    block = scored.block
+    block = offer.block
     first = [unit for unit in block.units if unit in block.first]
     others = [i for i, unit in enumerate(block.units) if unit not in block.first]
-    ranked = sorted(others, key=lambda i: (-scored.values[i], i))
-    room = (block.end - block.start) / OPEN - sum(u.end - u.start for u in first)
+    ranked = sorted(others, key=lambda i: (-offer.values[i], i))
+    room = (block.end - block.start) * offer.share - sum(u.end - u.start for u in first)
     for place, i in enumerate(ranked):
         room -= block.units[i].end - block.units[i].start
         if room < 0:
-            rest = [(float(scored.values[j]), block.units[j]) for j in ranked[place:]]
+            rest = [(float(offer.values[j]), block.units[j]) for j in ranked[place:]]
             return [*first, *(block.units[j] for j in ranked[:place])], rest
     return [*first, *(block.units[j] for j in ranked)], []
 
 
-def _choose(
+def choose(
     ranked: Sequence[Scored], selection: Selection, budget: int, must: Sequence[Unit]
 ) -> list[Unit]:
     """Follow the order as far as the budget goes; a sealed block that would lose some of its
@@ -286,10 +296,10 @@ def _choose(
     while True:
         order: list[Unit] = []
         rest: list[tuple[float, Unit]] = []
-        for place, scored in enumerate(ranked):
+        for place, each in enumerate(ranked):
             if place not in dropped:
-                opening, others = _opening(scored)
-                order += opening
+                before, others = opening(each)
+                order += before
                 rest += others
         rest.sort(key=lambda pair: (pair[1].segment, pair[1].start))
         order += ordered([unit for _, unit in rest], [value for value, _ in rest])
@@ -298,10 +308,10 @@ def _choose(
         kept = set(chosen)
         broken = {
             place
-            for place, scored in enumerate(ranked)
-            if scored.block.sealed
-            and kept.intersection(scored.block.units)
-            and not kept.issuperset(scored.block.first)
+            for place, each in enumerate(ranked)
+            if each.block.sealed
+            and kept.intersection(each.block.units)
+            and not kept.issuperset(each.block.first)
         } - dropped
         if not broken:
             # With nothing that fits whole, a part is more than nothing.

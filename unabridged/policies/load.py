@@ -15,7 +15,7 @@ from unabridged.policies.config import Config, Route
 from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
 from unabridged.policies.source import Source, read
 
-PLANNED = ("longllmlingua", "llmlingua2")
+PLANNED = ("llmlingua2",)
 """Compressors that the documentation speaks of and that are still to be built."""
 
 

