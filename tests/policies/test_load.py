@@ -28,7 +28,14 @@ def policy_problems(lines: str) -> list[str]:
 
 def test_the_shipped_file_is_valid_and_holds_the_promised_policies() -> None:
     config = load(None, compressors=BUILT)
-    assert set(config.policies) == {"off", "lossless", "extractive", "llmlingua", "longllmlingua", "auto"}
+    assert set(config.policies) == {
+        "off",
+        "lossless",
+        "extractive",
+        "llmlingua",
+        "longllmlingua",
+        "auto",
+    }
     assert config.routes[0].policy == "auto"
     assert config.upstreams["default"].url == "https://api.openai.com/v1"
 
