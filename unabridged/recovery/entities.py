@@ -50,6 +50,9 @@ _EXACT = regex.compile(
 )
 """Entities that hold a digit or a mark of a path or identifier. Slow, so it only ever looks
 around such a character."""
+_NEAR = 30
+"""Characters behind a mark in which most entities end; a longer one that is whole up to there
+is found by a later mark, or not at all."""
 _MARK = re.compile(r"[\d_@\\/]")
 
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}]*+(?:[-'’&][\p{L}\p{M}\p{N}]++)*+"
@@ -110,12 +113,12 @@ def _exact(text: str, wanted: Callable[[int, int], bool]) -> Iterator[Entity]:
         if at < done:
             continue
         low, high = max(done, at - 40), min(len(text), at + 60)
-        if not wanted(low, high):
-            continue
         # Far enough back for the month of a date or the whole of what the mark stands in.
         space = text.rfind(" ", low, at)
         before = text.rfind(" ", low, space) if space >= 0 else -1
         low = before + 1 if before >= 0 else low
+        if not wanted(low, min(high, at + _NEAR)):
+            continue
         for found in _EXACT.finditer(text, low, max(high, low)):
             if found.start() > at:
                 break

@@ -66,6 +66,8 @@ def shortenings(
     taken.extend(one for one in quotes(cuts.text) if cuts.touched(one.start, one.end))
     taken.extend(_cut_words(cuts, taken))
     for entity in taken:
+        if entity.kind == "name" and _only_whole_words(entity, cuts):
+            continue
         for one in _readings(entity, cuts, vocabulary):
             found = _shortening(one, cuts, segment, vocabulary, known)
             if found is None:
@@ -75,6 +77,20 @@ def shortenings(
                 if not _can_agree(found):
                     continue
             yield found
+
+
+def _only_whole_words(entity: Entity, cuts: Cuts) -> bool:
+    """True if one stretch of whole words is left, and nothing right behind the name: most names
+    that are cut at all, and there is no telling whether a response copied what is left."""
+    pieces = cuts.within(entity.start, entity.end)
+    if len(pieces) != 1:
+        return not pieces
+    (start, end), text = pieces[0], cuts.text
+    if start > entity.start and inside(text[start - 1], text[start]):
+        return False
+    if end < len(text) and inside(text[end - 1], text[end]):
+        return False
+    return not cuts.within(entity.end, entity.end + 4)
 
 
 def _can_agree(one: Shortening) -> bool:
