@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unabridged.abridge import Abridged
+    from unabridged.prompt_compressor import PromptCompressor
     from unabridged.recovery.restore import Recovered
 
 __version__ = "0.1.0"
-__all__ = ["compress", "recover", "version"]
+__all__ = ["PromptCompressor", "compress", "recover", "version"]
 
 version = __version__
 
@@ -42,3 +43,11 @@ def recover(original: str, compressed: str, response: str) -> Recovered:
     from unabridged.recovery.recover import recover as restore
 
     return restore(original, compressed, response)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "PromptCompressor":
+        from unabridged.prompt_compressor import PromptCompressor
+
+        return PromptCompressor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

