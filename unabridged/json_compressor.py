@@ -37,11 +37,14 @@ class Leaf:
 
 def rules_of(config: Mapping[str, Any] | str | Path) -> dict[str, Rule]:
     """Rules by key, from a mapping or a YAML file. Raises ValueError for a rule that is none."""
+    rules: Mapping[str, Any]
     if isinstance(config, (str, Path)):
         from ruamel.yaml import YAML
 
-        config = YAML(typ="safe").load(Path(config))
-    return {key: Rule.model_validate(dict(rule)) for key, rule in (config or {}).items()}
+        rules = YAML(typ="safe").load(Path(config)) or {}
+    else:
+        rules = config
+    return {key: Rule.model_validate(dict(rule)) for key, rule in rules.items()}
 
 
 def leaves(data: Mapping[str, Any], rules: Mapping[str, Rule]) -> list[Leaf]:

@@ -243,3 +243,33 @@ def test_the_scores_of_document_and_question_part_at_the_border() -> None:
     assert own.spans.tolist() == [[0, 3], [3, 5]]
     assert behind.spans.tolist() == [[1, 4]]
     assert behind.scores.tolist() == [3]
+
+
+def test_iterative_reads_each_document_behind_what_is_kept_of_the_better_ones() -> None:
+    scorer = Foreseeing("mill")
+    how = {"rank": "longllmlingua", "contrastive": False, "context_budget": "*2"}
+    longllmlingua(job(*DOCUMENTS, tokens=30, scorer=scorer, iterative=True, **how))
+    behind = [given for _, given in scorer.seen if given]
+    assert behind
+    assert all("mill" in given for given in behind)
+    assert [len(given) for given in behind] == sorted(len(given) for given in behind)
+    assert not any(given in TEXTS for given in behind), "what is kept is shorter than it was"
+
+
+@pytest.mark.parametrize("how", [{"iterative": True}, {"as_published": True}])
+@pytest.mark.parametrize("tokens", [10, 25, 50])
+def test_the_budget_holds_in_every_mode(how: dict[str, object], tokens: int) -> None:
+    work = job(*DOCUMENTS, tokens=tokens, scorer=Foreseeing("forge"), **how)
+    got = sum(count(text) for text in texts(longllmlingua(work), *DOCUMENTS))
+    assert tokens - 1 <= got <= tokens
+
+
+def test_as_published_keeps_the_word_in_front_of_the_surprising_one() -> None:
+    text = document(" ".join(["One grey aged clock man called Extraordinarily Bo went home."] * 20))
+    found = {}
+    for published in (False, True):
+        how = {"as_published": published, "contrastive": False}
+        work = job(text, tokens=20, scorer=Foreseeing(), **how)
+        found[published] = texts(longllmlingua(work), text)[0]
+    assert "Extraordinarily" in found[False]
+    assert "called" in found[True]

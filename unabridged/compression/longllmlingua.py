@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unabridged.compression.as_published import as_published
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import extract
 from unabridged.compression.llmlingua import (
@@ -169,30 +170,57 @@ def _reached(job: Job, ranking: Ranking, selection: Selection) -> list[Scored]:
         while to < len(blocks) and (to == at or tokens < job.tokens - spent):
             tokens += offers[to] * job.count(text_of(job, blocks[to]))
             to += 1
-        values = _values(job, blocks[at:to], ranking)
-        more = [
-            scored(block, each, share)
-            for block, each, share in zip(blocks[at:to], values, offers[at:to], strict=True)
-        ]
-        found += more
-        offered += [unit for each in more for unit in opening(each)[0]]
+        found += _offers(job, blocks[at:to], offers[at:to], ranking, found)
+        offered = [unit for each in found for unit in opening(each)[0]]
         at = to
+    return _published(job, found, ranking) if settings.as_published else found
+
+
+def _offers(
+    job: Job,
+    blocks: Sequence[Block],
+    offers: Sequence[float],
+    ranking: Ranking,
+    before: Sequence[Scored],
+) -> list[Scored]:
+    """Some blocks, scored; one behind what those before it offer, if that is asked for."""
+    if not job.policy.perplexity.iterative:
+        values = _values(job, blocks, ranking)
+        return [scored(*each) for each in zip(blocks, values, offers, strict=True)]
+    found: list[Scored] = []
+    for block, share in zip(blocks, offers, strict=True):
+        kept = [unit for each in (*before, *found) for unit in opening(each)[0]]
+        sent = spans_of(job.segments, kept)
+        prefix = "".join(extract(s.text, x) for s, x in zip(job.segments, sent, strict=True))
+        [tokens] = _values(job, [block], ranking, prefix)
+        found.append(scored(block, tokens, share))
     return found
 
 
-def _values(job: Job, blocks: Sequence[Block], ranking: Ranking) -> list[TokenScores]:
+def _published(job: Job, found: Sequence[Scored], ranking: Ranking) -> list[Scored]:
+    """The same blocks with the reference's choice of words."""
+    blocks = sorted((each.block for each in found), key=lambda b: (b.segment, b.start))
+    values = as_published(_values(job, blocks, ranking))
+    return [scored(block, tokens, 0.0) for block, tokens in zip(blocks, values, strict=True)]
+
+
+def _values(
+    job: Job, blocks: Sequence[Block], ranking: Ranking, prefix: str = ""
+) -> list[TokenScores]:
     """What each token of some blocks is worth: its surprise, or how much of that the question
     takes away (section 4.2: log p(x | question, before) - log p(x | before))."""
-    unseen = [block for block in blocks if block not in ranking.own]
-    fresh = score(job, [text_of(job, b) for b in unseen], [context_of(job, b) for b in unseen])
-    own = {**ranking.own, **dict(zip(unseen, fresh, strict=True))}
+    texts = [text_of(job, block) for block in blocks]
+    before = [prefix + context_of(job, block) for block in blocks]
+    known = {} if prefix else ranking.own
+    unseen = [i for i, block in enumerate(blocks) if block not in known]
+    fresh = score(job, [texts[i] for i in unseen], [before[i] for i in unseen])
+    computed = dict(zip(unseen, fresh, strict=True))
+    own = [computed[i] if i in computed else known[block] for i, block in enumerate(blocks)]
     if not job.policy.perplexity.contrastive:
-        return [own[block] for block in blocks]
+        return own
     asked = f"{job.question.strip()}\n\n"
-    given = score(
-        job, [text_of(job, b) for b in blocks], [asked + context_of(job, b) for b in blocks]
-    )
-    return [_less(own[block], after) for block, after in zip(blocks, given, strict=True)]
+    given = score(job, texts, [asked + text for text in before])
+    return [_less(plain, after) for plain, after in zip(own, given, strict=True)]
 
 
 def _less(own: TokenScores, given: TokenScores) -> TokenScores:

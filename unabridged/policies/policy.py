@@ -104,6 +104,12 @@ class Perplexity(Frozen):
     (*1.2), or so many more (+100)."""
     reorder: Literal["original", "sort", "two_stage"] = "original"
     """Order of the documents: as they came, the best first, or the best at both ends."""
+    iterative: bool = False
+    """Each document is read behind what is kept of the better ones (LLMLingua, section 4.2), and
+    not alone. Costs passes of growing length."""
+    as_published: bool = False
+    """Words are chosen as llmlingua 0.2.2 does it, the token before the surprising one, one
+    threshold and an uncut tail; for comparison only."""
 
 
 class Policy(Frozen):
