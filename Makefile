@@ -58,7 +58,7 @@ lock: $(READY)  ## choose versions anew and write requirements.lock
 	@echo "torch==$(TORCH)" > .torch
 	@$(BIN)/pip-compile -q -c .torch --extra dev --generate-hashes --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--no-header --no-annotate --strip-extras -o requirements.lock pyproject.toml
+		--no-header --no-annotate --no-strip-extras -o requirements.lock pyproject.toml
 	@awk '/^[^ ]/ {skip = /^torch==/} !skip' requirements.lock > .torch && mv .torch requirements.lock
 
 clean:  ## remove the virtual environment and what tools left behind
