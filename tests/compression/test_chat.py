@@ -48,10 +48,10 @@ def test_later_messages_never_change_how_earlier_ones_are_split(
     assert long[: len(short)] == short
 
 
-def test_turns_are_counted_by_user_messages() -> None:
-    roles = ["system", "user", "assistant", "tool", "user", "assistant", "tool"]
+def test_a_turn_ends_where_a_request_can_end() -> None:
+    roles = ["system", "user", "assistant", "tool", "tool", "assistant", "user", "user"]
     turns = [s.turn for s in _said([{"role": r, "content": r} for r in roles])]
-    assert turns == [0, 0, 0, 0, 1, 1, 1]
+    assert turns == [0, 0, 1, 1, 1, 2, 3, 4]
 
 
 def test_an_assistant_message_is_never_cut_unless_the_policy_names_it() -> None:

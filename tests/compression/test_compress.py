@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,9 +21,11 @@ from unabridged.compression.compress import (
     run_job,
 )
 from unabridged.compression.job import Cancelled, Cut, Job
+from unabridged.compression.join import render
 from unabridged.compression.kept import valid
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.split import split
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Kind, Policy
 
@@ -204,3 +207,39 @@ def test_laws_hold_for_any_conversation(
     for number in range(1, len(turns)):
         earlier = run(parts(number), rules)
         assert earlier.kept == done.kept[: len(earlier.kept)]
+
+
+def _noise(seed: int) -> str:
+    return " ".join(f"Item {seed * 37 + n} was seen near gate {n % 7} at noon." for n in range(40))
+
+
+CONVERSATION: list[dict[str, Any]] = [
+    {"role": "system", "content": "Answer from what you are given."},
+    {
+        "role": "user",
+        "content": f"Document [1] {_noise(1)}\n\nDocument [2] {_noise(2)}\n\n"
+        "Question: Where was 40?",
+    },
+    {"role": "assistant", "content": "Near gate 3, as document 1 says. " * 8},
+    {"role": "user", "content": "And what else is known of item 80?"},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]},
+    {"role": "tool", "tool_call_id": "1", "content": _noise(3)},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "2", "type": "function"}]},
+    {"role": "tool", "tool_call_id": "2", "content": _noise(4)},
+    {"role": "assistant", "content": "It was seen twice."},
+    {"role": "user", "content": f"Compare with this.\n\nDocument [1] {_noise(5)}\n\nWhat is new?"},
+]
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto"])
+@pytest.mark.parametrize("rules", [{"rate": 0.5}, {"target_tokens": 900}, {"rate": 0.3}])
+def test_what_was_sent_is_a_prefix_of_every_later_request(name: str, rules: dict[str, Any]) -> None:
+    """Answers and tool calls come in between: the provider's prompt cache keeps hitting."""
+    sent: list[Any] = []
+    for end, message in enumerate(CONVERSATION, 1):
+        if message["role"] in ("user", "tool"):
+            found = split(json.dumps({"messages": CONVERSATION[:end]}), policy(name, **rules))
+            messages = json.loads(render(run(found, policy(name, **rules))))["messages"]
+            assert messages[: len(sent)] == sent
+            sent = messages
+    assert len(json.dumps(sent)) < len(json.dumps(CONVERSATION))

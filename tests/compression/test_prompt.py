@@ -37,7 +37,7 @@ def test_the_question_of_a_turn_is_what_its_question_segments_say() -> None:
     )
     assert prompt.question(0) == "Who built it?\nWhen?"
     assert prompt.question(1) == "Why?"
-    assert prompt.question(2) == ""
+    assert prompt.question(2) == "Why?", "what a tool brings is judged by the question before it"
 
 
 def test_what_the_caller_asks_wins_over_what_was_found() -> None:

@@ -40,13 +40,14 @@ def speeches(body: Body, kinds: Mapping[int, Kind]) -> Iterator[Speech]:
         return
     forced = {index % len(messages): kind for index, kind in kinds.items()
               if -len(messages) <= index < len(messages)}  # fmt: skip
-    users = 0
+    begun = 0
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
         role = message.get("role")
-        users += role == "user"
-        turn = max(0, users - 1)
+        # A request ends before an answer of the assistant, be it words or a call of a tool.
+        begun += role in ("user", "assistant")
+        turn = max(0, begun - 1)
         for text, cached in _texts(message):
             yield _speech(text, cached, message, turn, forced.get(index))
 

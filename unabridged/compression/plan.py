@@ -52,7 +52,7 @@ class Plan:
 def allot(prompt: Prompt, policy: Policy, count: Count) -> Plan:
     """Share the tokens that `policy` asks for among the segments (LLMLingua, section 4.1).
 
-    Each user turn has its own budget, which depends on nothing behind it: the request of the
+    Each turn has its own budget, which depends on nothing behind it: the request of the
     next turn then begins with exactly what this one sends, and the provider's cache of prompt
     prefixes keeps hitting. Instruction and question are granted first, what is left is shared
     by the rest in proportion to its tokens.

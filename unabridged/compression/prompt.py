@@ -35,8 +35,9 @@ class Segment:
     text: str
     where: Where
     turn: int = 0
-    """Number of the user turn that this segment belongs to, from 0. What stands before the
-    first user message belongs to turn 0."""
+    """Number of the turn that this segment belongs to, from 0: each message of the user and of
+    the assistant begins one, and what tools say belongs to the call before it. What a request
+    holds of a turn is all that any later request will hold of it."""
     head: int = 0
     """Characters at the start that only wrap the content, such as `Document [1](Title: x) `:
     they are kept if anything behind them is, and dropped with the last of it."""
@@ -82,12 +83,13 @@ class Prompt:
     """What the caller named as the question of all turns; empty: the question segments say it."""
 
     def question(self, turn: int) -> str:
-        """What is asked in a turn: its question segments, joined; empty if there is none."""
+        """What is asked in a turn, or else in the last one before it in which anything is: its
+        question segments, joined; empty if there is none."""
         if self.asked:
             return self.asked
-        return "\n".join(
-            s.text.strip() for s in self.segments if s.turn == turn and s.kind == "question"
-        )
+        questions = [s for s in self.segments if s.kind == "question" and s.turn <= turn]
+        last = max((s.turn for s in questions), default=0)
+        return "\n".join(s.text.strip() for s in questions if s.turn == last)
 
     def of(self, turn: int, kind: Kind) -> Iterator[int]:
         """Indexes of the segments of one kind in one turn."""
