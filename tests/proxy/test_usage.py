@@ -119,6 +119,18 @@ def test_savings_are_the_difference_of_two_costs() -> None:
     assert gained == 250_000 * 2500 + 1000 * 15_000 - 150_000 * 1250 - 1000 * 10_000
 
 
+def test_a_cut_that_costs_the_providers_discount_saves_less_than_nothing() -> None:
+    """Headroom #2438: 2000 tokens that were cached are sent as 1500 that are not."""
+    sent = Used(input=1500, output=100)
+    assert saved(price(), 500, sent, uncut_cached=2000) < 0
+    assert saved(price(), 500, sent, uncut_cached=0) == 500 * 2000
+    written = Used(input=1500, output=100, cached=500, cache_write=1000)
+    longer = Used(input=2000, output=100, cached=1000, cache_write=1000)
+    assert saved(price(), 500, written, uncut_cached=1000) == cost(price(), longer) - cost(
+        price(), written
+    )
+
+
 counts = st.integers(0, 10**6)
 
 

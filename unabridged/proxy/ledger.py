@@ -101,8 +101,8 @@ class Entry:
     """Reasoning included."""
     reasoning_tokens: int | None = None
     saved_nano_usd: int | None = None
-    """What the cut tokens would have cost, less the lost discount for cached ones; may be
-    negative."""
+    """What the uncut prompt would have cost more, the provider's discount for cached text
+    included; negative if cutting cost more than it saved."""
 
     def record(self) -> dict[str, Any]:
         """Plain data: the scopes beside the other fields."""

@@ -18,6 +18,8 @@ from typing import Any, Literal, TextIO
 from unabridged.proxy.headers import Headers
 
 CacheUse = Literal["off", "hit", "part", "miss", "store-down"]
+CacheDepth = Literal["", "scores", "segment", "plan"]
+GateChoice = Literal["", "rewrite", "keep", "explicit"]
 KEPT_IN_MEMORY = 200
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_REASON = 300
@@ -46,6 +48,15 @@ class Receipt:
     asked: int | None = None
     """Tokens the plan granted altogether; None: there was no plan."""
     cache: CacheUse = "off"
+    cache_depth: CacheDepth = ""
+    """How deep in the work something was remembered: the whole plan, segments, or the scores of
+    documents; empty: nothing was."""
+    gate: GateChoice = ""
+    """What was done with text that the provider has likely cached: rewritten, because that pays;
+    kept as it was sent last time, or as it came; left alone because the client marked it to be
+    cached. Empty: there was nothing to decide."""
+    gate_tokens: int = 0
+    """Tokens that were not cut for the sake of the provider's cache."""
     milliseconds: Mapping[str, float] = field(default_factory=dict)
     """Spent by us, by step: read, abridge (queueing and split, plan, compress, store and render
     in it) and restore."""
@@ -63,6 +74,13 @@ class Receipt:
     """What it cost; None: not known, or not known yet."""
     cost_basis: str = ""
     """How the cost is known: measured, estimated, partial or unpriced."""
+    gross_nano_usd: int | None = None
+    """What the tokens that were cut would have cost as plain input."""
+    saved_nano_usd: int | None = None
+    """What was saved net of the provider's discount for cached text; negative if cutting cost
+    more than it saved, None: not known."""
+    provider_cached: int | None = None
+    """Tokens of the prompt that the provider read from its own cache."""
     status: int | None = None
     """The upstream's; None if it did not answer."""
     upstream_request_id: str = ""
@@ -120,6 +138,10 @@ def receipt_headers(receipt: Receipt) -> Headers:
         "cache": receipt.cache,
         "ms": f"{receipt.added_ms:.1f}",
     }
+    if receipt.cache_depth:
+        told["cache-depth"] = receipt.cache_depth
+    if receipt.gate:
+        told["gate"] = receipt.gate
     if receipt.tokens_before:
         told["tokens-before"] = str(receipt.before)
         told["tokens-after"] = str(receipt.got)

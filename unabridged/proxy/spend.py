@@ -32,7 +32,8 @@ class Row:
     nano_usd: int
     """What is known to have been spent."""
     saved_nano_usd: int
-    """What the tokens that were cut would have cost as plain input."""
+    """What was saved by cutting, net of the provider's discount for cached text; negative if
+    cutting cost more than it saved."""
     tokens_before: int
     tokens_after: int
     input_tokens: int

@@ -181,8 +181,15 @@ class Spending:
         self._charge = None
         if not self._called or (self._status is not None and self._status >= 400):
             return await self._money.till.release(charge)
-        entry = await self._money.till.settle(charge, await self._outcome())
-        self._draft.note(nano_usd=entry.nano_usd, cost_basis=entry.basis)
+        outcome = await self._outcome()
+        entry = await self._money.till.settle(charge, outcome)
+        self._draft.note(
+            nano_usd=entry.nano_usd,
+            cost_basis=entry.basis,
+            gross_nano_usd=self._money.till.gross(charge, outcome),
+            saved_nano_usd=entry.saved_nano_usd,
+            provider_cached=entry.cached_tokens,
+        )
 
     async def _outcome(self) -> Outcome:
         seen = self._watch

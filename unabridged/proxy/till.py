@@ -80,6 +80,14 @@ class Outcome:
     tier: str = ""
     tokens_before: int | None = None
     tokens_after: int | None = None
+    uncut_cached: int | None = None
+    """Tokens that the provider would have had in its cache of the uncut prompt; None: as many
+    as of the one that was sent."""
+
+    @property
+    def cut(self) -> int:
+        """Tokens that were cut from the prompt."""
+        return (self.tokens_before or 0) - (self.tokens_after or 0)
 
 
 @dataclass
@@ -277,12 +285,20 @@ class Till:
             if budget.store_down == "closed" or not self.slices.take(claim.counter, claim.amount):
                 raise MoneyDown(budget)
 
+    @staticmethod
+    def gross(charge: Charge, outcome: Outcome) -> int | None:
+        """Nano-dollars that the cut tokens would have cost, had the provider had none of them in
+        its cache; None: not known."""
+        if charge.price is None or outcome.used is None:
+            return None
+        plain_used = replace(outcome.used, cached=0, cache_write=0)
+        return saved(charge.price, outcome.cut, plain_used, tier=outcome.tier)
+
     def _entry(self, charge: Charge, outcome: Outcome) -> Entry:
         used, price, basis = outcome.used, charge.price, outcome.basis
         if price is None and any(_worst(claim.counter.budget) for claim in charge.hold.claims):
             price = self._dearest()
         nano = cost(price, used, tier=outcome.tier) if price and used else None
-        cut = (outcome.tokens_before or 0) - (outcome.tokens_after or 0)
         return replace(
             charge.hold.entry,
             basis=basis if nano is not None else "unpriced",
@@ -293,8 +309,10 @@ class Till:
             cached_tokens=used.cached if used else None,
             output_tokens=used.output if used else None,
             reasoning_tokens=used.reasoning if used else None,
-            saved_nano_usd=saved(price, cut, used, tier=outcome.tier)
-            if price and used and cut >= 0
+            saved_nano_usd=saved(
+                price, outcome.cut, used, uncut_cached=outcome.uncut_cached, tier=outcome.tier
+            )
+            if price and used
             else None,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unabridged.proxy.price import SERVICE_TIERS, Price
@@ -101,12 +101,21 @@ def cost(price: Price, used: Used, *, tier: str = "") -> int:
     return -(-femto // PER_NANO)
 
 
-def saved(price: Price, cut: int, used: Used, *, tier: str = "") -> int:
-    """Nano-dollars that the tokens which were cut would have cost as plain input, in a prompt
-    that is longer by them. Says nothing about what the provider would have had in its cache."""
-    longer = Used(input=used.input + cut, output=used.output, cached=used.cached)
-    shorter = Used(input=used.input, output=used.output, cached=used.cached)
-    return cost(price, longer, tier=tier) - cost(price, shorter, tier=tier)
+def saved(
+    price: Price, cut: int, used: Used, *, uncut_cached: int | None = None, tier: str = ""
+) -> int:
+    """Nano-dollars that the prompt would have cost more without the cut; negative if it would
+    have cost less.
+
+    `uncut_cached` are the tokens that the provider would have read from its cache had nothing
+    been cut; None: as many as it has read now. What it writes to its cache, it would have
+    written of the longer prompt too.
+    """
+    whole = used.input + cut
+    cached = used.cached if uncut_cached is None else min(uncut_cached, whole)
+    written = max(0, used.cache_write + cut - (cached - used.cached)) if used.cache_write else 0
+    uncut = replace(used, input=whole, cached=cached, cache_write=min(written, whole - cached))
+    return cost(price, uncut, tier=tier) - cost(price, used, tier=tier)
 
 
 def _part(usage: Mapping[Any, Any], *names: str) -> Mapping[Any, Any]:
