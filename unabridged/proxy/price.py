@@ -113,6 +113,10 @@ class Price:
         return None
 
 
+MOST_REMEMBERED = 1000
+"""Models whose price is kept at hand, since reading an entry takes longer than a request may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """All that is known, and its version."""
@@ -121,10 +125,19 @@ class Prices:
     """First twelve digits of the SHA-256 of the map and the overrides."""
     _models: Mapping[str, Any]
     _overrides: Mapping[str, Price] = field(default_factory=dict)
+    _found: dict[tuple[str, str], Price | None] = field(default_factory=dict, compare=False)
 
     def get(self, model: str, upstream_url: str = "") -> Price | None:
         """The price of a model; None: not known, which is not the same as free. Tries the name
         under the upstream's provider, then as it is, then both without a date at the end."""
+        asked = (model, upstream_url)
+        if asked not in self._found:
+            if len(self._found) >= MOST_REMEMBERED:
+                self._found.clear()  # callers can ask for any number of models
+            self._found[asked] = self._look_up(model, upstream_url)
+        return self._found[asked]
+
+    def _look_up(self, model: str, upstream_url: str) -> Price | None:
         names = [
             name
             for base in dict.fromkeys((model, _DATED.sub("", model)))

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TextIO
 
 from unabridged.proxy.headers import Headers
@@ -96,6 +96,9 @@ class Receipt:
         return sum(self.tokens_before.values())
 
 
+_FIELDS = tuple(field.name for field in fields(Receipt))
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """A receipt while its request is under way."""
@@ -160,7 +163,7 @@ def _printable(value: str) -> bytes:
 
 def as_record(receipt: Receipt) -> dict[str, Any]:
     """A receipt as plain data, as it stands in the log line and in the store."""
-    record = asdict(receipt)
+    record = {name: getattr(receipt, name) for name in _FIELDS}
     record["before"], record["got"] = receipt.before, receipt.got
     return {name: value for name, value in record.items() if value not in ("", None, {})}
 
