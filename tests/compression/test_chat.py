@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unabridged.compression.body import read
-from unabridged.compression.chat import Speech, speeches
+from unabridged.compression.chat import speeches
+from unabridged.compression.speech import Speech
 from unabridged.compression.split import split
 from unabridged.policies.policy import Kind, Policy
 

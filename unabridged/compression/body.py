@@ -20,12 +20,17 @@ SURFACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("input",),
         ("input", "*", "content"),
         ("input", "*", "content", "*", "text"),
+        ("input", "*", "output"),
+        ("input", "*", "output", "*", "text"),
     ),
-    "anthropic": (
+    "messages": (
         ("system",),
         ("system", "*", "text"),
         ("messages", "*", "content"),
         ("messages", "*", "content", "*", "text"),
+        ("messages", "*", "content", "*", "content"),
+        ("messages", "*", "content", "*", "content", "*", "text"),
+        ("messages", "*", "content", "*", "source", "data"),
     ),
     "chat answer": (
         ("choices", "*", "message", "content"),
@@ -36,9 +41,25 @@ SURFACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("choices", "*", "delta", "content"),
         ("choices", "*", "delta", "tool_calls", "*", "function", "arguments"),
         ("choices", "*", "delta", "function_call", "arguments"),
+        ("choices", "*", "text"),
     ),
+    "completions answer": (("choices", "*", "text"),),
+    "responses answer": (("output", "*", "content", "*", "text"), ("output", "*", "arguments")),
+    "responses event": (
+        ("delta",),
+        ("text",),
+        ("arguments",),
+        ("part", "text"),
+        ("item", "content", "*", "text"),
+        ("item", "arguments"),
+        ("response", "output", "*", "content", "*", "text"),
+        ("response", "output", "*", "arguments"),
+    ),
+    "messages answer": (("content", "*", "text"), ("content", "*", "input", "**")),
+    "messages event": (("delta", "text"), ("delta", "partial_json")),
 }
-"""Where each kind of request keeps text that a prompt can live in; `*` is any list index."""
+"""Where each kind of request, answer and event keeps text that may be looked into; `*` is any
+list index, `**` every string at any depth."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # One decoded character each; a surrogate pair is joined exactly as the json module joins it.
@@ -89,6 +110,8 @@ class Body:
     tree: dict[str, Any]
     """The decoded body. A string that a prompt can live in is a `Text`; numbers are strings."""
     members: tuple[Member, ...]
+    surface: str = "chat"
+    """The kind of request, as SURFACES names it."""
     trouble: str = ""
     """Why the body must not be touched, if so: two readers could understand it differently."""
 
@@ -138,7 +161,7 @@ def read(body: str, surface: str = "chat") -> Body:
 
     Raises BadBody if it is not a JSON object. Linear in the length of the body.
     """
-    return _Reader(body, _branches(SURFACES[surface])).read()
+    return _Reader(body, surface).read()
 
 
 def splice(body: Body, kept: Mapping[Path, Sequence[Span]]) -> str:
@@ -182,15 +205,18 @@ def _branches(patterns: Sequence[tuple[str, ...]]) -> dict[str, Any]:
         for step in pattern:
             node = node.setdefault(step, {})
         node[""] = {}
+        if pattern[-1] == "**":
+            node["**"] = node
     return tree
 
 
 class _Reader:
     """Walks the few levels that lead to texts; the C scanner takes all the rest whole."""
 
-    def __init__(self, raw: str, branches: dict[str, Any]) -> None:
+    def __init__(self, raw: str, surface: str) -> None:
         self.raw = raw
-        self.branches = branches
+        self.surface = surface
+        self.branches = _branches(SURFACES[surface])
         self.texts: list[Text] = []
         self.members: list[Member] = []
         self.trouble = ""
@@ -212,6 +238,7 @@ class _Reader:
             texts=tuple(self.texts),
             tree=tree,
             members=tuple(self.members),
+            surface=self.surface,
             trouble=self.trouble,
         )
 
@@ -221,6 +248,7 @@ class _Reader:
 
     def _value(self, at: int, branch: dict[str, Any], path: Path) -> tuple[Any, int]:
         first = self.raw[at : at + 1]
+        branch = branch.get("**", branch)
         if first == '"' and "" in branch:
             value, end = scanstring(self.raw, at + 1, True)
             text = Text(path=path, value=value, start=at + 1, end=end - 1)
@@ -228,8 +256,8 @@ class _Reader:
             return text, end
         if first == "{" and any(branch.keys() - {"", "*"}):
             return self._object(at, branch, path)
-        if first == "[" and "*" in branch:
-            return self._array(at, branch["*"], path)
+        if first == "[" and ("*" in branch or "**" in branch):
+            return self._array(at, branch.get("*") or branch["**"], path)
         return _VALUES.raw_decode(self.raw, at)
 
     def _object(self, at: int, branch: dict[str, Any], path: Path) -> tuple[dict[str, Any], int]:
@@ -246,7 +274,8 @@ class _Reader:
             if self.raw[at : at + 1] != ":":
                 raise JSONDecodeError("':' is missing", self.raw, at)
             begin = self._space(at + 1)
-            value, end = self._value(begin, branch.get(key, {}), (*path, key))
+            deeper = branch.get(key) or branch.get("**", {})
+            value, end = self._value(begin, deeper, (*path, key))
             if key in found and not self.trouble:
                 place = ".".join(map(str, path)) or "the top level"
                 self.trouble = (

@@ -72,4 +72,4 @@ def _write(prompt: Prompt, strips: Iterable[_Strip]) -> str:
     for strip in strips:
         start = strip.segment.where.start
         kept[strip.segment.where.path].extend((start + a, start + b) for a, b in strip.spans)
-    return splice(read(prompt.body), kept)
+    return splice(read(prompt.body, prompt.surface), kept)

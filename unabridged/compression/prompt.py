@@ -77,6 +77,8 @@ class Prompt:
     """The request body as it came (JSON text), or the plain text itself for a library call."""
     segments: tuple[Segment, ...]
     """In the order of the body."""
+    surface: str = "chat"
+    """The kind of request, as body.SURFACES names it."""
     note: str = ""
     """Why nothing was split, when nothing was."""
     asked: str = ""

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from unabridged.compression.body import read
-from unabridged.compression.chat import Speech, speeches
+from unabridged.compression import chat, completions, messages, responses
+from unabridged.compression.body import Body, read
 from unabridged.compression.marks import fences
 from unabridged.compression.message import pieces
 from unabridged.compression.passages import Piece, divide, document, json_texts
 from unabridged.compression.prompt import Path, Prompt, Segment, Where
-from unabridged.policies.policy import Policy
+from unabridged.compression.speech import Speech, Treatment
+from unabridged.policies.policy import Kind, Policy
 
 _LONG = 1200
 
+SPEECHES: dict[str, Callable[[Body, Mapping[int, Kind]], Iterator[Speech]]] = {
+    "chat": chat.speeches,
+    "completions": completions.speeches,
+    "responses": responses.speeches,
+    "messages": messages.speeches,
+}
+"""What reads the texts of each kind of request, named as in body.SURFACES."""
 
-def split(body: str, policy: Policy, question: str | None = None) -> Prompt:
-    """The segments of a chat-completions body. Only strings that hold a segment may change
-    later; what has no segment is not touched. A `question` from outside takes the place of
-    those that are found, wherever documents are judged by one.
+
+def split(body: str, policy: Policy, question: str | None = None, surface: str = "chat") -> Prompt:
+    """The segments of a request body of a surface in SPEECHES. Only strings that hold a segment
+    may change later; what has no segment is not touched. A `question` from outside takes the
+    place of those that are found, wherever documents are judged by one.
 
     Raises BadBody if the body is not a JSON object.
     """
-    parsed = read(body)
+    parsed = read(body, surface)
     if parsed.trouble:
-        return Prompt(body=body, segments=(), note=parsed.trouble)
+        return Prompt(body=body, surface=surface, segments=(), note=parsed.trouble)
     found: list[Segment] = []
-    for speech in speeches(parsed, policy.messages):
+    for speech in SPEECHES[surface](parsed, policy.messages):
         if speech.text.value:
             found.extend(
                 _segments(speech.text.value, _spoken(speech, policy), speech.text.path, speech.turn)
             )
-    return Prompt(body=body, segments=tuple(found), note=_note(found), asked=question or "")
+    return Prompt(
+        body=body,
+        surface=surface,
+        segments=tuple(found),
+        note=_note(found),
+        asked=question or "",
+    )
 
 
 def split_text(text: str, policy: Policy, question: str | None = None) -> Prompt:
@@ -56,16 +71,26 @@ def split_text(text: str, policy: Policy, question: str | None = None) -> Prompt
 
 
 def _spoken(speech: Speech, policy: Policy) -> list[Piece]:
-    text = speech.text.value
-    whole = Piece(
-        kind=speech.kind, start=0, end=len(text), protected=speech.protected, why=speech.why
-    )
     if speech.treatment == "whole":
-        return [whole]
-    if speech.treatment == "tool":
-        return _ruled(text, policy, lambda lo, hi: _tool_output(text, lo, hi, speech.why))
-    system = speech.treatment == "system"
-    return _ruled(text, policy, lambda lo, hi: pieces(text, lo, hi, system=system))
+        whole = Piece(kind=speech.kind, start=0, end=len(speech.text.value), why=speech.why)
+        found = [whole]
+    else:
+        found = _ruled(speech.text.value, policy, _reader(speech))
+    if speech.protected:
+        return [replace(piece, protected=True, why=speech.why) for piece in found]
+    return found
+
+
+def _reader(speech: Speech) -> Callable[[int, int], list[Piece]]:
+    """Finds the pieces of a stretch of a text that is looked into."""
+    text, why = speech.text.value, speech.why
+    readers: dict[Treatment, Callable[[int, int], list[Piece]]] = {
+        "tool": lambda lo, hi: _tool_output(text, lo, hi, why),
+        "document": lambda lo, hi: divide(text, lo, hi, why),
+        "system": lambda lo, hi: pieces(text, lo, hi, system=True),
+        "user": lambda lo, hi: pieces(text, lo, hi),
+    }
+    return readers[speech.treatment]
 
 
 def _tool_output(text: str, lo: int, hi: int, why: str) -> list[Piece]:

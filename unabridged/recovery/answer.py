@@ -1,16 +1,16 @@
-"""Restores a whole chat-completions answer and leaves every other byte of it as it came."""
+"""Restores a whole answer and leaves every other byte of it as it came."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from unabridged.compression.body import BadBody, Text, read
+from unabridged.compression.body import BadBody, Body, read
 from unabridged.compression.prompt import Path
 from unabridged.recovery.index import Index
-from unabridged.recovery.json_text import ContentRestorer, JsonRestorer, respell
+from unabridged.recovery.json_text import Splice, respell
+from unabridged.recovery.said import ANSWERS, RESTORERS, Said
 from unabridged.recovery.text_stream import Piece
-
-SCORED = "its text is left as the model wrote it, because log probabilities were asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,52 +33,48 @@ class Restored:
     """What was left alone as a whole, and why, in words a person can read."""
 
 
-def restorer_for(path: Path, index: Index) -> ContentRestorer | JsonRestorer:
-    """The restorer of a string of an answer: the arguments of a call are JSON or nothing."""
-    return ContentRestorer(index) if path[-1] == "content" else JsonRestorer(index)
+def restore_answer(body: bytes, index: Index, surface: str = "chat") -> Restored:
+    """Restore the answer of a surface in said.ANSWERS: its words, and the arguments of tool
+    calls inside their string values.
 
-
-def restore_answer(body: bytes, index: Index) -> Restored:
-    """Restore a chat-completions answer: `content`, and the arguments of tool calls inside
-    their string values; every choice.
-
-    A body that is not a JSON object comes back as it is, and so does a choice with log
-    probabilities: they belong to the tokens that the model wrote.
+    A body that is not a JSON object comes back as it is, and so does what has log probabilities
+    or citations: they belong to the tokens or characters that the model wrote.
     """
     if not index.heads:
         return Restored(body=body)
     try:
-        answer = read(body.decode(), "chat answer")
+        answer = read(body.decode(), f"{surface} answer")
     except (BadBody, UnicodeDecodeError):
         return Restored(body=body, untouched=("the answer is not a JSON object in UTF-8",))
-    choices = answer.tree.get("choices")
-    scored = {
-        n
-        for n, choice in enumerate(choices if isinstance(choices, list) else ())
-        if isinstance(choice, dict) and choice.get("logprobs") is not None
-    }
-    out: list[str] = []
-    edits: list[Edit] = []
-    at = 0
-    for text in answer.texts:
-        if text.path[1] in scored:
-            continue
-        new, found = _restored(answer.raw, text, index)
-        if found:
-            out.extend((answer.raw[at : text.start], new))
-            at = text.end
-            edits.extend(Edit(path=text.path, piece=piece) for piece in found)
+    said = tuple(ANSWERS[surface](answer.tree))
+    raw, edits = rewritten(answer, said, index)
     return Restored(
-        body="".join([*out, answer.raw[at:]]).encode() if edits else body,
-        edits=tuple(edits),
-        untouched=tuple(f"choice {n}: {SCORED}" for n in sorted(scored)),
+        body=raw.encode() if edits else body,
+        edits=edits,
+        untouched=tuple(dict.fromkeys(one.why_not for one in said if one.why_not)),
     )
 
 
-def _restored(raw: str, text: Text, index: Index) -> tuple[str, list[Piece]]:
-    restorer = restorer_for(text.path, index)
-    restorer.feed(text.value)
-    restorer.flush()
-    if not restorer.edits:
-        return "", []
-    return respell(raw[text.start : text.end], restorer.splices), restorer.edits
+def rewritten(
+    answer: Body, said: Iterable[Said], index: Index, known: Mapping[str, Sequence[Splice]] = {}
+) -> tuple[str, tuple[Edit, ...]]:
+    """The raw JSON with the texts of `said` restored, in the order of the body, and what was
+    restored. `known` holds what is replaced in texts that were restored before; these are not
+    counted among the edits again."""
+    out: list[str] = []
+    edits: list[Edit] = []
+    at = 0
+    for one in sorted(said, key=lambda each: each.text.start):
+        text = one.text
+        splices = known.get(text.value)
+        if splices is None and not one.why_not:
+            restorer = RESTORERS[one.form](index)
+            restorer.feed(text.value)
+            restorer.flush()
+            splices = restorer.splices
+            edits.extend(Edit(path=text.path, piece=piece) for piece in restorer.edits)
+        if splices:
+            inside = answer.raw[text.start : text.end]
+            out.extend((answer.raw[at : text.start], respell(inside, splices)))
+            at = text.end
+    return "".join([*out, answer.raw[at:]]), tuple(edits)

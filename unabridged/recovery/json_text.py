@@ -27,13 +27,14 @@ _BETWEEN = frozenset(' \t\r\n-+.0123456789eEtruefalsnINity{}[],:"')
 class Restorer(Protocol):
     """Takes a text piece by piece and gives it back restored."""
 
-    edits: list[Piece]
-    splices: list[Splice]
-
-    def feed(self, piece: str) -> str: ...
-    def flush(self) -> str: ...
+    @property
+    def edits(self) -> list[Piece]: ...
+    @property
+    def splices(self) -> list[Splice]: ...
     @property
     def holds(self) -> int: ...
+    def feed(self, piece: str) -> str: ...
+    def flush(self) -> str: ...
 
 
 def encode(text: str, ascii_only: bool) -> str:
@@ -291,3 +292,33 @@ class ContentRestorer:
             (self._base + a, self._base + b, new) for a, b, new in restorer.splices[self._seen :]
         )
         self._seen = len(restorer.edits)
+
+
+class ValueRestorer:
+    """Restores one string value of a JSON text, decoded."""
+
+    def __init__(self, index: Index) -> None:
+        self._text = TextRestorer(index, value=True)
+
+    @property
+    def edits(self) -> list[Piece]:
+        """What was restored."""
+        return self._text.edits
+
+    @property
+    def splices(self) -> list[Splice]:
+        """The same as replacements of stretches of the text."""
+        return [(piece.start, piece.end, piece.now) for piece in self._text.edits]
+
+    @property
+    def holds(self) -> int:
+        """Characters that have not been given back yet."""
+        return self._text.holds
+
+    def feed(self, piece: str) -> str:
+        """The text that is decided."""
+        return self._text.feed(piece)
+
+    def flush(self) -> str:
+        """The rest of the text."""
+        return self._text.flush()

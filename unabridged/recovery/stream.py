@@ -1,20 +1,18 @@
-"""Restores a streamed chat-completions answer: server-sent events in, bytes out."""
+"""Restores a streamed chat completion, or one of the older API: events in, bytes out."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from unabridged.compression.body import BadBody, read
 from unabridged.compression.prompt import Path
-from unabridged.recovery.answer import SCORED, Edit, restorer_for
+from unabridged.recovery.answer import Edit
+from unabridged.recovery.frames import Frame, Frames
 from unabridged.recovery.index import Index
 from unabridged.recovery.json_text import Restorer, encode
-
-_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-_DATA = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
+from unabridged.recovery.said import RESTORERS, SCORED
 
 
 @dataclass(slots=True)
@@ -42,8 +40,7 @@ class _Delta:
 
 
 class StreamRestorer:
-    """Restores a stream of chat.completion.chunk events (the `text/event-stream` format of the
-    HTML standard, section 9.2).
+    """Restores a stream of chat.completion.chunk or text_completion events.
 
     `feed` takes bytes as they come and gives bytes to send. An event in which nothing changes
     leaves byte for byte as it came. Text that may be the beginning of something to restore is
@@ -56,7 +53,7 @@ class StreamRestorer:
         self.untouched: list[str] = []
         """What was left alone as a whole, and why."""
         self._index = index
-        self._buffer = bytearray()
+        self._frames = Frames()
         self._channels: dict[tuple[int, str, int], _Channel] = {}
         self._scored: set[int] = set()
         self._newline = b"\n"
@@ -65,44 +62,26 @@ class StreamRestorer:
         """What can be sent after `chunk` has come."""
         if not self._index.heads:
             return chunk
-        start = max(0, len(self._buffer) - 3)
-        self._buffer += chunk
-        out: list[bytes] = []
-        done = 0
-        while (end := _END.search(self._buffer, max(start, done))) is not None:
-            if end.group() == b"\r\n\r" and end.end() == len(self._buffer):
-                break  # the line feed of the second pair is still to come
-            out.append(self._event(bytes(self._buffer[done : end.end()])))
-            done = end.end()
-        del self._buffer[:done]
-        return b"".join(out)
+        return self._frames.feed(chunk, self._event)
 
     def flush(self) -> bytes:
         """What is still held; call it at the end of the stream, however it ended."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
+        rest = self._frames.rest()
         return self._release_all() + rest
 
-    def _event(self, raw: bytes) -> bytes:
-        lines = _DATA.findall(raw)
-        if not lines:
-            return raw
-        if b"\r\n" in raw:
+    def _event(self, frame: Frame) -> bytes:
+        if b"\r\n" in frame.raw:
             self._newline = b"\r\n"
+        choices = frame.event.get("choices") if frame.event else None
+        if frame.event is None or not isinstance(choices, list) or not choices:
+            return self._release_all() + frame.raw
         try:
-            event = json.loads(lines[0]) if len(lines) == 1 else None
-        except ValueError:
-            event = None
-        choices = event.get("choices") if isinstance(event, dict) else None
-        if event is None or not isinstance(choices, list) or not choices:
-            return self._release_all() + raw
-        try:
-            return self._chunk(raw, lines[0], event, choices)
+            return self._chunk(frame, frame.event, choices)
         except (KeyError, TypeError, AttributeError, BadBody):
             # Not the shape of a chunk: it passes as it came, behind what came before it.
-            return self._release_all() + raw
+            return self._release_all() + frame.raw
 
-    def _chunk(self, raw: bytes, data: bytes, event: dict[str, Any], choices: list[Any]) -> bytes:
+    def _chunk(self, frame: Frame, event: dict[str, Any], choices: list[Any]) -> bytes:
         before: list[bytes] = []
         deltas: list[_Delta] = []
         for n, choice in enumerate(choices):
@@ -113,7 +92,7 @@ class StreamRestorer:
                 before.append(self._release(number))
             if number in self._scored:
                 continue
-            found = self._deltas(event, n, number, choice.get("delta") or {})
+            found = self._deltas(event, n, number, choice)
             if any(d.channel.call is not None for d in found):
                 before.append(self._release(number, only="content"))
             deltas.extend(found)
@@ -124,15 +103,19 @@ class StreamRestorer:
         for delta in deltas:
             self._note(delta.channel)
         if all(d.was == d.now for d in deltas):
-            return b"".join([*before, raw])
+            return b"".join([*before, frame.raw])
         if _only_text(event, deltas):
             return b"".join(before)
-        return b"".join([*before, raw.replace(data, _rewritten(data, deltas), 1)])
+        return b"".join([*before, frame.with_data(_rewritten(frame.data, deltas))])
 
     def _deltas(
-        self, event: dict[str, Any], n: int, number: int, delta: dict[str, Any]
+        self, event: dict[str, Any], n: int, number: int, choice: dict[str, Any]
     ) -> list[_Delta]:
         found: list[_Delta] = []
+        if isinstance(choice.get("text"), str):
+            path: Path = ("choices", n, "text")
+            return [self._delta(event, path, number, None, choice["text"])]
+        delta = choice.get("delta") or {}
         top: Path = ("choices", n, "delta")
         if isinstance(delta.get("content"), str):
             found.append(self._delta(event, (*top, "content"), number, None, delta["content"]))
@@ -151,13 +134,12 @@ class StreamRestorer:
     def _delta(
         self, event: dict[str, Any], path: Path, number: int, call: dict[str, Any] | None, text: str
     ) -> _Delta:
-        name = str(path[3])
+        name = str(path[-1] if call is None else path[3])
         key = number, name, (call or {}).get("index", 0)
         channel = self._channels.get(key)
         if channel is None:
-            channel = _Channel(
-                restorer=restorer_for(path, self._index), choice=number, call=call, name=name
-            )
+            restorer = RESTORERS["words" if call is None else "json"](self._index)
+            channel = _Channel(restorer=restorer, choice=number, call=call, name=name)
             self._channels[key] = channel
         now = channel.restorer.feed(text)
         if channel.restorer.holds:
@@ -184,21 +166,26 @@ class StreamRestorer:
         return b"".join(out)
 
     def _written(self, channel: _Channel, text: str) -> bytes:
-        delta: dict[str, Any]
-        if channel.call is None:
-            delta = {"content": text}
+        said: dict[str, Any]
+        if channel.name == "text":
+            said = {"text": text}
+        elif channel.call is None:
+            said = {"delta": {"content": text}}
         elif channel.name == "tool_calls":
-            delta = {"tool_calls": [{**channel.call, "function": {"arguments": text}}]}
+            call = {**channel.call, "function": {"arguments": text}}
+            said = {"delta": {"tool_calls": [call]}}
         else:
-            delta = {"function_call": {"arguments": text}}
+            said = {"delta": {"function_call": {"arguments": text}}}
         skip = ("choices", "usage", "obfuscation")
         event = {key: value for key, value in channel.envelope.items() if key not in skip}
-        event["choices"] = [{"index": channel.choice, "delta": delta, "finish_reason": None}]
+        event["choices"] = [{"index": channel.choice, **said, "finish_reason": None}]
         data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         return b"data: " + data.encode(errors="surrogatepass") + self._newline * 2
 
     def _note(self, channel: _Channel) -> None:
         path: Path = ("choices", channel.choice, "message", channel.name)
+        if channel.name == "text":
+            path = ("choices", channel.choice, "text")
         if channel.name == "tool_calls" and channel.call is not None:
             path = (*path, channel.call["index"], "function", "arguments")
         elif channel.call is not None:
@@ -213,7 +200,11 @@ def _only_text(event: dict[str, Any], deltas: list[_Delta]) -> bool:
     if len(deltas) != 1 or deltas[0].now or len(event["choices"]) != 1 or event.get("usage"):
         return False
     choice = event["choices"][0]
-    if choice.get("finish_reason") is not None or len(choice["delta"]) != 1:
+    if choice.get("finish_reason") is not None:
+        return False
+    if deltas[0].channel.name == "text":
+        return True
+    if len(choice["delta"]) != 1:
         return False
     if deltas[0].channel.call is None:
         return True
