@@ -143,7 +143,7 @@ class Edited:
 class FakeStreamRestorer:
     """Restores SHORT to SHORTENED in a stream; holds back what may be the start of it."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, surface: str = "chat") -> None:
         self.held = b""
         self.edits: list[str] = []
 
@@ -159,13 +159,16 @@ class FakeStreamRestorer:
         return held
 
 
-def fake_split(text: str, policy: Any, question: str | None = None) -> Prompt:
+def fake_split(
+    text: str, policy: Any, question: str | None = None, surface: str = "chat"
+) -> Prompt:
     """Every text of the body is one document."""
     return Prompt(
         body=text,
+        surface=surface,
         segments=tuple(
             Segment(kind="document", text=t.value, where=Where(path=t.path, start=0))
-            for t in read(text).texts
+            for t in read(text, surface).texts
         ),
     )
 
@@ -196,7 +199,7 @@ def fake_steps(**others: Any) -> Steps:
         "compress": fake_compress,
         "render": render,
         "index": lambda compressed: "index",
-        "restore_answer": lambda body, index: Edited(
+        "restore_answer": lambda body, index, surface: Edited(
             body.replace(b"SHORT", b"SHORTENED"), ("SHORT",) * body.count(b"SHORT")
         ),
         "stream_restorer": FakeStreamRestorer,

@@ -154,7 +154,7 @@ def test_readiness_waits_for_the_model_and_health_does_not(serve: Serve, tmp_pat
 def test_an_unforeseen_error_tells_the_client_nothing_but_its_kind(
     upstream: FakeUpstream, serve: Serve
 ) -> None:
-    def boom(text: str) -> Any:
+    def boom(text: str, surface: str) -> Any:
         raise RuntimeError("with the prompt in it: " + text)
 
     proxy = serve(steps=fake_steps(read=boom))

@@ -110,7 +110,7 @@ def test_a_restoration_that_raises_lets_the_answer_through(
 class FailingRestorer:
     """Fails on its third piece, with the second one still held back."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, surface: str) -> None:
         self.held = b""
         self.fed = 0
         self.edits: list[str] = []

@@ -61,7 +61,7 @@ def test_any_other_answer_is_the_very_bytes_that_came(workers: Workers, answer: 
 def test_a_restorer_that_takes_too_long_is_not_waited_for(workers: Workers) -> None:
     import time
 
-    def slow(body: bytes, index: Any) -> Edited:
+    def slow(body: bytes, index: Any, surface: str) -> Edited:
         time.sleep(1.3)
         return Edited(b"late", ("x",))
 

@@ -32,6 +32,7 @@ SURFACES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("messages", "*", "content", "*", "content", "*", "text"),
         ("messages", "*", "content", "*", "source", "data"),
     ),
+    "other": (),
     "chat answer": (
         ("choices", "*", "message", "content"),
         ("choices", "*", "message", "tool_calls", "*", "function", "arguments"),

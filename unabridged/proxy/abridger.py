@@ -65,13 +65,16 @@ class Abridger:
     run: Run
     """Computes a job with the compressor of a name."""
 
-    async def __call__(self, text: str, choice: Choice, *, model: str, tenant: str) -> Sent:
+    async def __call__(
+        self, text: str, choice: Choice, *, model: str, tenant: str, surface: str = "chat"
+    ) -> Sent:
         """What to send for a body. Raises nothing of its own."""
         progress, lookups = Progress(), Lookups()
         original = text.encode("utf-8", "surrogatepass")
 
         def work(checkpoint: Callable[[], None]) -> Sent:
-            return self._line(text, choice, model, tenant, progress, lookups, checkpoint)
+            run = self._run(choice, model, tenant, lookups)
+            return self._line(text, choice, model, surface, run, progress, checkpoint)
 
         deadline = choice.policy.deadline_ms
         failed, reason = "", ""
@@ -94,15 +97,15 @@ class Abridger:
         text: str,
         choice: Choice,
         model: str,
-        tenant: str,
+        surface: str,
+        run: Run,
         progress: Progress,
-        lookups: Lookups,
         checkpoint: Callable[[], None],
     ) -> Sent:
         """split -> allot -> compress -> render. Raises StepFailed and Cancelled."""
         steps, policy, during = self.steps, choice.policy, progress.during
         with during("split"):
-            prompt = steps.split(text, policy, choice.question)
+            prompt = steps.split(text, policy, choice.question, surface)
         checkpoint()
         with during("plan"):
             count = self.counter(model, choice.upstream.tokenizer)
@@ -116,7 +119,7 @@ class Abridger:
                 count,
                 scorer=self.scorer(policy),
                 encoder=self.encoder(policy),
-                run=self._run(choice, model, tenant, lookups),
+                run=run,
                 checkpoint=checkpoint,
             )
         checkpoint()
@@ -141,7 +144,8 @@ class Abridger:
         compressors) is there when the first request comes. Slow; raises StepFailed."""
         unremembered = choice.policy.model_copy(update={"cache_seconds": 0, "min_tokens": 0})
         warming = replace(choice, policy=unremembered)
-        self._line(_WARM, warming, "", "", Progress(), Lookups(), lambda: None)
+        run = self._run(warming, "", "", Lookups())
+        self._line(_WARM, warming, "", "chat", run, Progress(), lambda: None)
 
     def _run(self, choice: Choice, model: str, tenant: str, lookups: Lookups) -> Run:
         policy = choice.policy
@@ -166,11 +170,13 @@ def _why_untouched(compressed: Compressed, plan: Plan) -> str:
     """Why the original is sent although nothing failed; empty if something was cut."""
     if sum(compressed.tokens_after) < sum(compressed.tokens_before):
         return ""
-    if compressed.prompt.note or plan.why:
-        return compressed.prompt.note or plan.why
     longest = max(
         range(len(compressed.why)), key=lambda i: compressed.tokens_before[i], default=None
     )
+    if compressed.prompt.note or plan.why:
+        segments = compressed.prompt.segments
+        kept = segments[longest].why if longest is not None and segments[longest].protected else ""
+        return "; ".join(filter(None, (compressed.prompt.note or plan.why, kept)))
     return "nothing was found to cut" if longest is None else compressed.why[longest]
 
 

@@ -17,7 +17,8 @@ from unabridged.proxy.admin import PREFIX as ADMIN
 from unabridged.proxy.admin import Admin
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
-from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, envelope, kind
+from unabridged.proxy.dialect import Dialect, dialect_of
+from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, kind
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.keys import Key
@@ -25,8 +26,7 @@ from unabridged.proxy.receipt import Receipt
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Refusal
 from unabridged.proxy.relay import relay
 from unabridged.proxy.request import PREFIX, Request
-
-CHAT = PREFIX + "/chat/completions"
+from unabridged.proxy.surface import surface_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,8 @@ class App:
             if kind(error).status == 500:
                 self.failed(error)
             if not request.started:
-                await _refuse(error, send, self.config.money.refuse_status)
+                dialect = dialect_of(request.path)
+                await _refuse(error, send, self.config.money.refuse_status, dialect)
 
     async def _route(self, request: Request, send: Send) -> None:
         if request.path == "/healthz":
@@ -82,8 +83,9 @@ class App:
             said = {"status": "not ready" if unready else "ready", "waiting_for": unready}
             return await _say(send, 503 if unready else 200, said)
         caller = self._admit(request)
-        if request.path == CHAT and request.method == "POST":
-            return await self.exchange(request, send, caller)
+        surface = surface_of(request.method, request.path)
+        if surface is not None:
+            return await self.exchange(request, send, caller, surface)
         if not request.path.startswith(PREFIX + "/"):
             raise NotFound(f"nothing is served here; the API is under {PREFIX}")
         facts = Facts(
@@ -144,7 +146,7 @@ def _loopback(host: str | None) -> bool:
         return False
 
 
-async def _refuse(error: Exception, send: Send, refuse_status: int) -> None:
+async def _refuse(error: Exception, send: Send, refuse_status: int, dialect: Dialect) -> None:
     headers: Headers = []
     status = kind(error).status
     if isinstance(error, BudgetExceeded):
@@ -159,7 +161,7 @@ async def _refuse(error: Exception, send: Send, refuse_status: int) -> None:
         headers = [(b"connection", b"close")]
     if status == 401:
         headers = [(b"www-authenticate", b"Bearer")]
-    await _respond(send, status, envelope(error), headers)
+    await _respond(send, status, dialect.body(error), headers)
 
 
 async def _say(send: Send, status: int, said: object) -> None:

@@ -10,6 +10,7 @@ from unabridged.compression.body import BadBody, Body, read
 from unabridged.policies.choose import Choice
 from unabridged.proxy.abridger import Sent
 from unabridged.proxy.callers import scopes
+from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown
 from unabridged.proxy.headers import first, to_client, unencoded
 from unabridged.proxy.keys import Key
@@ -72,7 +73,7 @@ async def _passed(
     async with spending.answer(destination.upstream, call) as opened:
         through = spending.watch(opened.status, opened.headers)
         headers = to_client(opened.headers, receipt=[], changed=spending.rewrites, length=None)
-        await pass_on(opened, send, headers, through)
+        await pass_on(opened, send, headers, through, dialect=dialect_of(request.path))
 
 
 def _parsed(request: Request, raw: bytes) -> Body | None:
@@ -81,6 +82,6 @@ def _parsed(request: Request, raw: bytes) -> Body | None:
     if encoding.lower() != b"identity":
         return None
     try:
-        return read(raw.decode())
+        return read(raw.decode(), "other")
     except (BadBody, UnicodeDecodeError):
         return None

@@ -78,13 +78,13 @@ class Witness:
             self.compressed = compressed
             return real.index(compressed)
 
-        def restore_answer(body: bytes, built: Any) -> Any:
-            restored = real.restore_answer(body, built)
+        def restore_answer(body: bytes, built: Any, surface: str) -> Any:
+            restored = real.restore_answer(body, built, surface)
             self.arrived, self.edits = [body], tuple(restored.edits)
             return restored
 
-        def stream_restorer(built: Any) -> Any:
-            return _Tap(real.stream_restorer(built), self)
+        def stream_restorer(built: Any, surface: str) -> Any:
+            return _Tap(real.stream_restorer(built, surface), self)
 
         return replace(
             real, index=index, restore_answer=restore_answer, stream_restorer=stream_restorer

@@ -18,9 +18,11 @@ PER_PICTURE = 3_000
 """Tokens for a picture: more than nearly all providers count for one in high detail."""
 PER_AUDIO_BYTE = 1 / 100
 """Tokens for a byte of sound in base64: 16 kHz PCM is ten tokens a second, compressed more."""
+PER_COMPLETION = 16
+"""Tokens of an answer of the older API where the request does not say."""
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """Where a request says how long an answer may be."""
-_SCHEMAS = ("tools", "functions", "response_format", "tool_choice", "function_call")
+_SCHEMAS = ("tools", "functions", "response_format", "tool_choice", "function_call", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class Estimate:
 
 
 FACTS = (*_SCHEMAS, *LIMITS, "n", "best_of", "service_tier", "web_search_options", "cache_control")
-"""The keys of a request body that `wanted` looks at, besides its messages."""
+"""The keys of a request body that `wanted` looks at, besides its messages, input and prompt."""
 
 
 def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) -> Wanted:
@@ -69,25 +71,25 @@ def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) 
 
     Numbers that make no sense are left to the upstream, which will refuse them.
     """
-    messages = body.get("messages")
-    known = messages if isinstance(messages, list) else []
-    schemas = sum(count(json.dumps(body[name])) for name in _SCHEMAS if body.get(name))
-    calls = sum(
-        count(json.dumps(message[name]))
-        for message in known
-        if isinstance(message, Mapping)
-        for name in ("tool_calls", "function_call")
-        if message.get(name)
-    )
+    known = _list(body.get("messages")) or _list(body.get("input"))
+    schemas = sum(count(_plain(body[name])) for name in _SCHEMAS if body.get(name))
+    calls = sum(count(_plain(call)) for call in _calls(known))
     limits = [_whole(body.get(n)) for n in LIMITS]
     given = [limit for limit in limits if limit is not None]
+    prompts, tokens = _prompts(body.get("prompt"))
+    if prompts and not given:
+        given = [PER_COMPLETION]
+    answers = max(1, *(_whole(body.get(name)) or 1 for name in ("n", "best_of")))
+    tools = [t for t in _list(body.get("tools")) if isinstance(t, Mapping)]
+    searches = any(str(tool.get("type")).startswith("web_search") for tool in tools)
+    overhead = PER_MESSAGE * (len(known) + 1)
     return Wanted(
-        input_tokens=texts + schemas + calls + PER_MESSAGE * (len(known) + 1) + _parts(known),
+        input_tokens=texts + tokens + schemas + calls + overhead + _parts(known),
         max_output=max(given) if given else None,
-        answers=max(1, *(_whole(body.get(name)) or 1 for name in ("n", "best_of"))),
+        answers=answers * max(1, prompts),
         tier=tier(body.get("service_tier")),
         writes_cache=any("cache_control" in part for part in _marked(body, known)),
-        searches=bool(body.get("web_search_options")),
+        searches=searches or bool(body.get("web_search_options")),
     )
 
 
@@ -138,31 +140,63 @@ def _nano(price: Price, wanted: Wanted, output: int) -> int:
     return -(-femto // PER_NANO)
 
 
+def _calls(items: list[Any]) -> Iterator[Any]:
+    """What is read with a prompt and is neither its texts nor a file: calls of tools, and what
+    else only the provider understands."""
+    for item in items:
+        if not isinstance(item, Mapping):
+            continue
+        yield from (item[name] for name in ("tool_calls", "function_call") if item.get(name))
+        for block in _list(item.get("content")):
+            if isinstance(block, Mapping) and block.get("type") == "tool_use":
+                yield block
+        kind = str(item.get("type", "message"))
+        if "role" not in item and kind != "message" and not kind.endswith("_call_output"):
+            yield item
+
+
 def _marked(body: Mapping[str, Any], messages: list[Any]) -> Iterator[Mapping[str, Any]]:
     """Where `cache_control` can stand."""
     yield body
-    tools = body.get("tools")
-    for item in (*messages, *(tools if isinstance(tools, list) else ())):
+    for item in (*messages, *_list(body.get("tools")), *_list(body.get("system"))):
         if isinstance(item, Mapping):
             yield item
-            content = item.get("content")
-            yield from (
-                (p for p in content if isinstance(p, Mapping)) if isinstance(content, list) else ()
-            )
+            yield from (p for p in _list(item.get("content")) if isinstance(p, Mapping))
 
 
 def _parts(messages: list[Any]) -> int:
     """Tokens of what is not text."""
     found = 0.0
     for message in messages:
-        content = message.get("content") if isinstance(message, Mapping) else None
-        for part in content if isinstance(content, list) else ():
+        for part in _list(message.get("content")) if isinstance(message, Mapping) else ():
             kind = part.get("type") if isinstance(part, Mapping) else None
-            if kind == "image_url":
+            if kind in ("image_url", "input_image", "image"):
                 found += PER_PICTURE
             elif kind in ("input_audio", "file"):
-                found += len(json.dumps(part.get(kind))) * PER_AUDIO_BYTE
+                found += len(_plain(part.get(kind))) * PER_AUDIO_BYTE
+            elif kind in ("input_file", "document"):
+                found += len(_plain(part)) * PER_AUDIO_BYTE
+            elif kind == "tool_result":
+                found += _parts([part])
     return int(found)
+
+
+def _prompts(prompt: Any) -> tuple[int, int]:
+    """How many prompts the older API gets, and their tokens where they are given as tokens."""
+    if not isinstance(prompt, list):
+        return int(prompt is not None), 0
+    tokens = [p for p in prompt if isinstance(p, (int, list)) or str(p).isdigit()]
+    if any(isinstance(p, list) for p in tokens):
+        return len(prompt), sum(len(p) for p in tokens if isinstance(p, list))
+    return (1, len(tokens)) if tokens else (len(prompt), 0)
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, default=lambda text: getattr(text, "value", ""))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _whole(value: Any) -> int | None:

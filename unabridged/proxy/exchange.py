@@ -1,4 +1,4 @@
-"""One chat request from beginning to end: choose, abridge, pay, send, restore, receipt."""
+"""One request with a prompt from beginning to end: choose, abridge, pay, send, restore, receipt."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.callers import scopes
+from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.keys import Key
@@ -24,6 +25,7 @@ from unabridged.proxy.relay import Chain, Destination, pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.restore import Index, Restorer
 from unabridged.proxy.spending import Spending, Spendings
+from unabridged.proxy.surface import Surface
 from unabridged.proxy.upstream import Answer, Opened
 from unabridged.proxy.workers import QueueFull, Workers
 
@@ -33,7 +35,7 @@ LARGE = 16 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """Everything that a chat request needs, put together at start-up."""
+    """Everything that a request with a prompt needs, put together at start-up."""
 
     config: Config
     destinations: dict[str, Destination]
@@ -45,14 +47,16 @@ class Exchange:
     receipts: Receipts
     money: Spendings
 
-    async def __call__(self, request: Request, send: Send, caller: Key | None) -> None:
+    async def __call__(
+        self, request: Request, send: Send, caller: Key | None, surface: Surface
+    ) -> None:
         """Raises only before the first byte of the answer."""
         draft = Draft(said={"request_id": uuid.uuid4().hex, "path": request.path})
         if caller is not None:
             draft.note(key=caller.name, team=caller.team or "")
         try:
             raw = await request.body()
-            await request.while_there(self._answer(request, raw, send, caller, draft))
+            await request.while_there(self._answer(request, raw, send, caller, surface, draft))
         except ClientGone:
             draft.note(ended="client gone")
         except Exception as error:
@@ -62,12 +66,18 @@ class Exchange:
             self.receipts.add(draft.receipt(at=time.time()))
 
     async def _answer(
-        self, request: Request, raw: bytes, send: Send, caller: Key | None, draft: Draft
+        self,
+        request: Request,
+        raw: bytes,
+        send: Send,
+        caller: Key | None,
+        surface: Surface,
+        draft: Draft,
     ) -> None:
         """The line: choose -> tighten -> split, allot, compress (in `abridge`) -> reserve ->
         send -> restore -> settle."""
         with draft.timed("read"):
-            body = await self._read(request, raw)
+            body = await self._read(request, raw, surface)
             choice = self._choose(request, body, caller, draft)
             own = _without_ours(body)
         on = scopes(caller, route=choice.route, model=draft.said["model"])
@@ -75,12 +85,13 @@ class Exchange:
         draft.note(policy=spending.choice.policy_name, compressor=spending.choice.policy.compressor)
 
         async def abridged(by: Choice) -> Sent:
-            return await self._abridged(raw, own, body, by, caller, draft)
+            return await self._abridged(raw, own, body, by, caller, surface, draft)
 
         try:
             sent = await abridged(spending.choice)
-            sent = await spending.reserve(body, sent, abridged)
-            await self._send(request, send, spending, sent, draft)
+            if surface.generates:
+                sent = await spending.reserve(body, sent, abridged)
+            await self._send(request, send, spending, sent, surface, draft)
         except (UpstreamDown, UpstreamBusy):
             spending.not_reached()
             raise
@@ -88,26 +99,34 @@ class Exchange:
             await spending.end()
 
     async def _send(
-        self, request: Request, send: Send, spending: Spending, sent: Sent, draft: Draft
+        self,
+        request: Request,
+        send: Send,
+        spending: Spending,
+        sent: Sent,
+        surface: Surface,
+        draft: Draft,
     ) -> None:
         """send -> restore."""
         destination = self.destinations[spending.choice.upstream_name]
         call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
         if spending.counted:
             call = replace(call, headers=unencoded(call.headers))
-        if sent.compressed is None or spending.choice.policy.recovery == "off":
+        shortened = sent.compressed if surface.generates else None
+        if shortened is None or spending.choice.policy.recovery == "off":
             return await self._stream(
-                spending.answer(destination.upstream, call), send, draft, None, spending
+                spending.answer(destination.upstream, call), send, draft, None, spending, surface
             )
-        index = self.restore.prepare(sent.compressed)
+        index = self.restore.prepare(shortened)
         try:
             call = replace(call, headers=unencoded(call.headers))
             answer = self._stream if draft.said["stream"] else self._whole
-            await answer(spending.answer(destination.upstream, call), send, draft, index, spending)
+            opening = spending.answer(destination.upstream, call)
+            await answer(opening, send, draft, index, spending, surface)
         finally:
             index.drop()
 
-    async def _read(self, request: Request, raw: bytes) -> Body | None:
+    async def _read(self, request: Request, raw: bytes, surface: Surface) -> Body | None:
         """The parsed body; None if it is in an encoding that we do not open.
 
         Raises BadBody.
@@ -116,18 +135,18 @@ class Exchange:
             return None
         if len(raw) > LARGE:
             try:
-                return await self.reading.run(lambda _: self._parse(raw), seconds=None)
+                return await self.reading.run(lambda _: self._parse(raw, surface), seconds=None)
             except QueueFull:
                 pass
-        return self._parse(raw)
+        return self._parse(raw, surface)
 
-    def _parse(self, raw: bytes) -> Body:
+    def _parse(self, raw: bytes, surface: Surface) -> Body:
         try:
-            return self.abridge.steps.read(raw.decode())
+            return self.abridge.steps.read(raw.decode(), surface.name)
         except UnicodeDecodeError as error:
             raise BadBody(f"the request body is not UTF-8 at byte {error.start}") from None
         except bodies.BadBody as error:
-            raise BadBody(f"{error}; send a chat request as a JSON object") from None
+            raise BadBody(f"{error}; send a request as a JSON object") from None
 
     def _choose(
         self, request: Request, body: Body | None, caller: Key | None, draft: Draft
@@ -165,6 +184,7 @@ class Exchange:
         body: Body | None,
         choice: Choice,
         caller: Key | None,
+        surface: Surface,
         draft: Draft,
     ) -> Sent:
         """The body to send: shortened, or the caller's own."""
@@ -178,6 +198,7 @@ class Exchange:
                 choice,
                 model=draft.said["model"],
                 tenant=caller.tenant if caller else "loopback",
+                surface=surface.name,
             )
         draft.note(
             tokens_before=sent.tokens_before,
@@ -197,6 +218,7 @@ class Exchange:
         draft: Draft,
         index: Index | None,
         spending: Spending,
+        surface: Surface,
     ) -> None:
         """Passes the answer on as it comes; restores its wording if it is a stream of events."""
         async with answer as opened:
@@ -204,7 +226,9 @@ class Exchange:
             counting = spending.watch(opened.status, opened.headers)
             restoring = None
             if index is not None:
-                restoring = await self.restore.stream(opened.status, opened.headers, index, draft)
+                restoring = await self.restore.stream(
+                    opened.status, opened.headers, index, draft, surface.name
+                )
             headers = to_client(
                 opened.headers,
                 receipt=receipt_headers(draft.receipt(at=0)),
@@ -212,7 +236,8 @@ class Exchange:
                 length=None,
             )
             through = counting if restoring is None else Chain(counting, restoring)
-            if await pass_on(opened, send, headers, through) is not None:
+            dialect = dialect_of(draft.said["path"])
+            if await pass_on(opened, send, headers, through, dialect=dialect) is not None:
                 draft.note(ended="broken off")
 
     async def _whole(
@@ -222,6 +247,7 @@ class Exchange:
         draft: Draft,
         index: Index,
         spending: Spending,
+        surface: Surface,
     ) -> None:
         """Waits for the whole answer and restores its wording."""
         async with answer as opened:
@@ -230,7 +256,7 @@ class Exchange:
             whole = b"".join([*pieces, counting.flush()])
         came = Answer(status=opened.status, headers=opened.headers, body=whole)
         _heard(draft, came.status, came.headers)
-        body = await self.restore.whole(came, index, draft)
+        body = await self.restore.whole(came, index, draft, surface.name)
         headers = to_client(
             came.headers,
             receipt=receipt_headers(draft.receipt(at=0)),

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from starlette.types import Send
 
+from unabridged.proxy.dialect import OPENAI, Dialect, dialect_of
 from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers, first, to_client, to_upstream
 from unabridged.proxy.request import Request
-from unabridged.proxy.sse import Watch, error_event, is_event_stream
+from unabridged.proxy.sse import Watch, is_event_stream
 from unabridged.proxy.upstream import Call, Opened, Upstream
 
 
@@ -87,13 +88,18 @@ async def relay(request: Request, send: Send, destination: Destination) -> None:
         async with destination.upstream.stream(call) as opened:
             request.abandon_body()
             headers = to_client(opened.headers, receipt=[], changed=False, length=None)
-            await pass_on(opened, send, headers)
+            await pass_on(opened, send, headers, dialect=dialect_of(request.path))
 
     await request.while_there(work())
 
 
 async def pass_on(
-    opened: Opened, send: Send, headers: Headers, through: Filter | None = None
+    opened: Opened,
+    send: Send,
+    headers: Headers,
+    through: Filter | None = None,
+    *,
+    dialect: Dialect = OPENAI,
 ) -> Exception | None:
     """Hands an answer to the client piece by piece; returns what broke it off, if anything.
 
@@ -120,7 +126,9 @@ async def pass_on(
         if events:
             last = through.flush()
             watch.see(last)
-            last += error_event(error, between_events=watch.between_events)
+            # An event that was cut off is closed first, or the error would be a part of it.
+            last += b"" if watch.between_events else b"\n\n"
+            last += dialect.event(error)
             await send({"type": "http.response.body", "body": last, "more_body": False})
         return error
 

@@ -34,7 +34,9 @@ class Restorer:
         work = self.workers.run(lambda _: self.steps.index(compressed), seconds=SECONDS)
         return Index(asyncio.ensure_future(work))
 
-    async def whole(self, answer: Answer, index: Index, draft: Draft) -> bytes:
+    async def whole(
+        self, answer: Answer, index: Index, draft: Draft, surface: str = "chat"
+    ) -> bytes:
         """The restored body of an answer; the very body it has if nothing was restored."""
         if answer.status != 200 or not is_json(_content_type(answer.headers)):
             return answer.body
@@ -44,7 +46,8 @@ class Restorer:
             try:
                 found = await index.ready()
                 restored = await self.workers.run(
-                    lambda _: self.steps.restore_answer(answer.body, found), seconds=SECONDS
+                    lambda _: self.steps.restore_answer(answer.body, found, surface),
+                    seconds=SECONDS,
                 )
             except Exception as error:
                 _failed(draft, error)
@@ -53,7 +56,7 @@ class Restorer:
         return bytes(restored.body) if restored.edits else answer.body
 
     async def stream(
-        self, status: int, headers: Headers, index: Index, draft: Draft
+        self, status: int, headers: Headers, index: Index, draft: Draft, surface: str = "chat"
     ) -> Restoring | None:
         """What restores a stream as it passes; None if it is not one that can be restored."""
         if status != 200 or not is_event_stream(_content_type(headers)):
@@ -62,7 +65,8 @@ class Restorer:
             return None
         with draft.timed("restore"):
             try:
-                return Restoring(self.steps.stream_restorer(await index.ready()), draft)
+                found = await index.ready()
+                return Restoring(self.steps.stream_restorer(found, surface), draft)
             except Exception as error:
                 _failed(draft, error)
                 return None

@@ -55,7 +55,7 @@ from unabridged.proxy.weights import default_home
 from unabridged.proxy.workers import Workers
 from unabridged.recovery.answer import restore_answer
 from unabridged.recovery.index import Index
-from unabridged.recovery.stream import StreamRestorer
+from unabridged.recovery.streams import stream_restorer
 
 SCORED = ("llmlingua", "longllmlingua")
 """Compressors whose outcome depends on the weights of a causal model."""
@@ -83,7 +83,7 @@ def the_steps() -> Steps:
         render=render,
         index=Index.build,
         restore_answer=restore_answer,
-        stream_restorer=StreamRestorer,
+        stream_restorer=stream_restorer,
     )
 
 

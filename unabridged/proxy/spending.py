@@ -11,6 +11,7 @@ from typing import Any
 
 from unabridged.compression.body import Body, read
 from unabridged.compression.job import Count
+from unabridged.compression.split import SPEECHES
 from unabridged.policies.budget import Scopes
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config, Route
@@ -31,6 +32,9 @@ from unabridged.proxy.usage import Used, tier
 from unabridged.proxy.usage_body import Decoded, UsageBody
 from unabridged.proxy.usage_stream import UsageStream, ask_for_usage
 from unabridged.proxy.workers import QueueFull, Workers
+
+ASK_USAGE = ("chat", "completions")
+"""Surfaces whose streams tell their usage only if they are asked to."""
 
 Again = Callable[[Choice], Awaitable[Sent]]
 """Abridges the same request by another choice."""
@@ -214,7 +218,7 @@ class Spending:
             if body is None:
                 return Wanted(input_tokens=0, max_output=0) if self.counted else None
             count = self._money.counter(model, tokenizer)
-            texts = sum(count(t.value) for t in body.texts) if after is None else after
+            texts = _texts(body, count) if after is None else after
             return _wanted(body, texts, count)
 
         self._measure = measure
@@ -255,6 +259,7 @@ class Spending:
             return sent
         wish = self._money.till.settings.ask_usage
         ask = wish == "always" or (wish == "budgets" and self.counted)
+        ask = ask and body.surface in ASK_USAGE
         swap = body.scalar("model") != model and bool(self._admission.steps)
         if not swap and not (ask and body.scalar("stream") is True):
             return sent
@@ -274,9 +279,15 @@ class Spending:
         return next((r for n, r in routes if (r.name or str(n)) == self.choice.route), None)
 
 
+def _texts(body: Body, count: Count) -> int:
+    read_texts = SPEECHES.get(body.surface)
+    return sum(count(s.text.value) for s in read_texts(body, {})) if read_texts else 0
+
+
 def _wanted(body: Body, texts: int, count: Count) -> Wanted:
     facts: dict[str, Any] = {name: body.value(name) for name in FACTS}
-    return wanted({**facts, "messages": body.tree.get("messages")}, texts=texts, count=count)
+    said = {name: body.tree.get(name) for name in ("messages", "input", "prompt")}
+    return wanted({**facts, **said}, texts=texts, count=count)
 
 
 def _with_model(text: str, model: str) -> str:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 
-from unabridged.proxy.errors import envelope
-
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 _LONGEST_END = 4
 
 LARGEST_EVENT = 8 * 2**20
 """Bytes without an end of event after which the stream is not taken for events any more."""
+
+
+_LAST = (
+    b"[DONE]",
+    b'"finish_reason":"',
+    b"event:response.completed",
+    b"event:response.incomplete",
+    b"event:response.failed",
+    b"event:message_stop",
+)
+"""By which the streams of one API or another say that they are complete."""
 
 
 class Splitter:
@@ -58,7 +67,8 @@ class Watch:
     def see(self, piece: bytes) -> None:
         tail = self._tail + piece
         if not self._ended:
-            self._ended = b"[DONE]" in tail or b'"finish_reason":"' in tail.replace(b" ", b"")
+            told = tail.replace(b" ", b"")
+            self._ended = any(mark in told for mark in _LAST)
         self._tail = tail[-32:]
 
     @property
@@ -69,13 +79,6 @@ class Watch:
     def ended(self) -> bool:
         """True once the answer said that it is complete."""
         return self._ended
-
-
-def error_event(error: Exception, *, between_events: bool) -> bytes:
-    """What clients of the OpenAI API take for a failure in mid-stream; an event that was cut
-    off is closed first, as a comment cannot be put in front of what is already sent."""
-    opening = b"" if between_events else b"\n\n"
-    return opening + b"data: " + envelope(error) + b"\n\n"
 
 
 def is_event_stream(content_type: str) -> bool:

@@ -32,16 +32,17 @@ def named(error: BaseException) -> str:
 class Steps:
     """What is done to a body and to an answer. Tests put failing ones in their place."""
 
-    read: Callable[[str], Body]
-    split: Callable[[str, Policy, str | None], Prompt]
+    read: Callable[[str, str], Body]
+    """(body, surface), as all that take a surface: its name."""
+    split: Callable[[str, Policy, str | None, str], Prompt]
     allot: Callable[[Prompt, Policy, Count], Plan]
     compress: Callable[..., Compressed]
     render: Callable[[Compressed], str]
     index: Callable[[Compressed], Any]
-    restore_answer: Callable[[bytes, Any], Any]
-    """(body, index) -> an object with `body` and `edits`."""
-    stream_restorer: Callable[[Any], Any]
-    """index -> an object with `feed`, `flush` and `edits`."""
+    restore_answer: Callable[[bytes, Any, str], Any]
+    """(body, index, surface) -> an object with `body` and `edits`."""
+    stream_restorer: Callable[[Any, str], Any]
+    """(index, surface) -> an object with `feed`, `flush` and `edits`."""
 
 
 @dataclass(slots=True, kw_only=True)

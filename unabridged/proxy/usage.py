@@ -24,6 +24,8 @@ class Used:
     """Of the prompt: read from the provider's cache."""
     cache_write: int = 0
     """Of the prompt: written to the provider's cache."""
+    cache_write_1h: int = 0
+    """Of those: for an hour, which costs more."""
     reasoning: int = 0
     """Of the output."""
     input_audio: int = 0
@@ -33,7 +35,8 @@ class Used:
 
 
 def used(usage: Any) -> Used | None:
-    """Reads the `usage` of a chat completion, a completion, an embedding or a response.
+    """Reads the `usage` of a chat completion, a completion, an embedding, a response or a message
+    of the Messages API, which counts what it reads from and writes to its cache beside the rest.
 
     None if there is none, or if it is not one: then the tokens must be counted. A usage of
     zeros is one, and costs nothing.
@@ -47,25 +50,30 @@ def used(usage: Any) -> Used | None:
     into = _part(usage, "prompt_tokens_details", "input_tokens_details")
     out = _part(usage, "completion_tokens_details", "output_tokens_details")
     reasoning = _count(out, "reasoning_tokens") or 0
+    long, tools = _part(usage, "cache_creation"), _part(usage, "server_tool_use") or into
     total = _count(usage, "total_tokens")
     if reasoning and total == whole + output + reasoning:
         output += reasoning  # some providers count it beside the answer, and add it up
-    cached = _count(into, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
+    beside = _count(usage, "cache_read_input_tokens") or 0
+    cached = _count(into, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or beside
     written = (
         _count(into, "cache_creation_tokens", "cache_write_tokens")
         or _count(usage, "cache_creation_input_tokens")
         or 0
     )
+    if not into and "prompt_tokens" not in usage:
+        whole += beside + (_count(usage, "cache_creation_input_tokens") or 0)
     cached = min(cached, whole)
     return Used(
         input=whole,
         output=output,
         cached=cached,
         cache_write=min(written, whole - cached),
+        cache_write_1h=min(_count(long, "ephemeral_1h_input_tokens") or 0, written, whole - cached),
         reasoning=min(reasoning, output),
         input_audio=min(_count(into, "audio_tokens") or 0, whole - cached),
         output_audio=min(_count(out, "audio_tokens") or 0, output),
-        searches=_count(usage, "num_search_queries") or _count(into, "web_search_requests") or 0,
+        searches=_count(usage, "num_search_queries") or _count(tools, "web_search_requests") or 0,
     )
 
 
@@ -88,7 +96,8 @@ def cost(price: Price, used: Used, *, tier: str = "") -> int:
     femto = (
         plain_in * at("input")
         + used.cached * at("cached")
-        + used.cache_write * at("cache_write")
+        + (used.cache_write - used.cache_write_1h) * at("cache_write")
+        + used.cache_write_1h * at("cache_write_1h")
         + audio_in * at("input_audio")
         + plain_out * at("output")
         + reasoning * at("reasoning")

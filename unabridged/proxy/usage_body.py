@@ -6,9 +6,9 @@ import json
 import zlib
 from typing import Any
 
+from unabridged.proxy.answer_text import answer_texts
 from unabridged.proxy.relay import Filter
 from unabridged.proxy.usage import Used, used
-from unabridged.proxy.usage_stream import answer_texts
 
 LARGEST = 16 * 2**20
 """Bytes of an answer that are read; what is longer tells nothing."""
@@ -53,13 +53,7 @@ class UsageBody:
     @property
     def text(self) -> str:
         """What the answer says, to be counted if it tells no usage."""
-        choices = self._answer.get("choices") if isinstance(self._answer, dict) else None
-        found: list[str] = []
-        for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict):
-                found += answer_texts(choice.get("message"))
-                found += [choice["text"]] if isinstance(choice.get("text"), str) else []
-        return "".join(found)
+        return "".join(answer_texts(self._answer))
 
 
 class Decoded:

@@ -7,13 +7,15 @@ import re
 from typing import Any
 
 from unabridged.compression.body import BadBody, Body, read
+from unabridged.proxy.answer_text import event_texts
 from unabridged.proxy.sse import Splitter
 from unabridged.proxy.usage import Used, used
 
 MOST_TEXT = 4 * 2**20
 """Characters of an answer that are kept to be counted, should no usage come."""
 _DATA = re.compile(rb"^data:[ ]?(.*?)(?:\r\n|\n|\r)", re.MULTILINE | re.DOTALL)
-_WORDS = ("content", "reasoning_content", "reasoning", "refusal")
+_LAST = ("response.completed", "response.incomplete", "response.failed", "message_stop")
+"""Types of the events that end an answer where there is no `[DONE]`."""
 
 
 def ask_for_usage(body: Body) -> str | None:
@@ -52,7 +54,7 @@ class UsageStream:
         self._splitter = Splitter()
         self._kept = 0
         self._texts: list[str] = []
-        self._usage: Any = None
+        self._usage: dict[str, Any] = {}
         self.service_tier: Any = None
         """As the answer says."""
         self.complete = False
@@ -63,7 +65,7 @@ class UsageStream:
     @property
     def used(self) -> Used | None:
         """None if the stream did not tell."""
-        return used(self._usage)
+        return used(self._usage or None)
 
     @property
     def text(self) -> str:
@@ -102,47 +104,23 @@ class UsageStream:
         return event.replace(data, _without_usage(data), 1)
 
     def _look(self, chunk: dict[str, Any]) -> None:
-        told = chunk.get("usage")
-        if told is None and isinstance(chunk.get("response"), dict):
-            told = chunk["response"].get("usage")  # the last event of the Responses API
-            self.complete = self.complete or told is not None
-        if isinstance(told, dict):
-            self._usage = told
+        for holder in (chunk, chunk.get("response"), chunk.get("message")):
+            if isinstance(holder, dict):
+                if isinstance(holder.get("usage"), dict):
+                    # The Messages API tells it in two parts.
+                    self._usage = {**self._usage, **holder["usage"]}
+                self.service_tier = holder.get("service_tier") or self.service_tier
         if chunk.get("error") is not None:
             self.failed = True
-        self.service_tier = chunk.get("service_tier") or self.service_tier
+        self.complete = self.complete or chunk.get("type") in _LAST
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 self.complete = self.complete or bool(choice.get("finish_reason"))
-                self._keep(choice)
-
-    def _keep(self, choice: dict[str, Any]) -> None:
-        for text in answer_texts(choice.get("delta")):
+        for text in event_texts(chunk):
             if self._kept < MOST_TEXT:
                 self._texts.append(text)
                 self._kept += len(text)
-        if isinstance(choice.get("text"), str) and self._kept < MOST_TEXT:
-            self._texts.append(choice["text"])
-            self._kept += len(choice["text"])
-
-
-def answer_texts(message: Any) -> list[str]:
-    """What is billed as output in a `message` or a `delta`: words, reasoning, tool calls."""
-    if not isinstance(message, dict):
-        return []
-    found = [message[name] for name in _WORDS if isinstance(message.get(name), str)]
-    calls = message.get("tool_calls")
-    functions = (
-        [call.get("function") for call in calls if isinstance(call, dict)]
-        if isinstance(calls, list)
-        else []
-    )
-    for function in (*functions, message.get("function_call")):
-        if isinstance(function, dict):
-            named = (function.get(name) for name in ("name", "arguments"))
-            found += [text for text in named if isinstance(text, str)]
-    return found
 
 
 def _without_usage(data: bytes) -> bytes:

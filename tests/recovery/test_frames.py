@@ -1,0 +1,37 @@
+"""Events are whole before they are read, and no byte is lost."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unabridged.recovery.frames import Frame, Frames
+
+ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\r\r"])
+EVENTS = st.lists(
+    st.tuples(st.sampled_from([b'data: {"a": 1}', b": ping", b"event: x\ndata: []"]), ENDS).map(
+        b"".join
+    )
+)
+
+
+@given(EVENTS, st.integers(1, 9))
+def test_however_it_is_chopped_the_bytes_and_events_are_the_same(
+    events: list[bytes], size: int
+) -> None:
+    stream = b"".join(events) + b"data: cut off"
+    frames, seen = Frames(), []
+
+    def read(frame: Frame) -> bytes:
+        seen.append(frame.event)
+        return frame.raw
+
+    out = [frames.feed(stream[n : n + size], read) for n in range(0, len(stream), size)]
+    assert b"".join(out) + frames.rest() == stream
+    carrying = [e for e in events if not e.startswith(b":")]
+    assert seen == [{"a": 1} if e.startswith(b"data: {") else None for e in carrying]
+
+
+def test_other_data_is_put_into_an_event_and_all_else_stays() -> None:
+    frame = Frame(b'id: 1\ndata: {"a": 1}\r\n\r\n', b'{"a": 1}', {"a": 1})
+    assert frame.with_data(b"{}") == b"id: 1\ndata: {}\r\n\r\n"
