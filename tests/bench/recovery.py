@@ -28,22 +28,22 @@ import regex
 import tiktoken
 
 from unabridged.compression.compress import compressor
+from unabridged.compression.entities import MOST_WORDS, entities, quotes
+from unabridged.compression.evidence import Known
 from unabridged.compression.job import Job
 from unabridged.compression.kept import clip, extract, normalise
 from unabridged.compression.prompt import Segment, Span, Where
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.sentences import sentences, words
 from unabridged.compression.tokens import counter
+from unabridged.compression.words import WORD, inside
 from unabridged.policies.policy import Policy
 from unabridged.proxy.installed import installed
-from unabridged.recovery.entities import MOST_WORDS, entities, quotes
-from unabridged.recovery.evidence import Known
 from unabridged.recovery.index import Index
 from unabridged.recovery.restore import Recovered, restore
 from unabridged.recovery.shorten import squeeze
 from unabridged.recovery.stream import StreamRestorer
 from unabridged.recovery.text_stream import TextRestorer
-from unabridged.recovery.words import WORD, inside
 
 Row = dict[str, Any]
 Spans = tuple[Span, ...]

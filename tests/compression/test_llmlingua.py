@@ -285,7 +285,7 @@ def test_a_token_over_two_words_counts_to_both_by_its_characters() -> None:
         spans=np.array([[0, 2], [2, 6], [6, 7], [6, 7]], dtype=np.int32),
         scores=np.array([1.0, 4.0, 3.0, 5.0], dtype=np.float32),
     )
-    found = pooled(tokens, np.array([0, 3, 6, 7]))
+    found = pooled(tokens, 7, [[(0, 3)], [(3, 6)], [(6, 7)]])
     assert found.tolist() == pytest.approx([1 + 4 / 4, 3 * 4 / 4, 3 + 5])
 
 
@@ -294,7 +294,8 @@ def test_a_long_stretch_is_worth_no_more_than_a_long_word() -> None:
         spans=np.array([[i, i + 1] for i in range(24)], dtype=np.int32),
         scores=np.full(24, 2.0, dtype=np.float32),
     )
-    assert pooled(tokens, np.array([0, 1, 4, 24])).tolist() == pytest.approx([2.0, 6.0, 8.0])
+    stretches = [[(0, 1)], [(1, 4)], [(4, 24)], [(0, 1), (2, 3)]]
+    assert pooled(tokens, 24, stretches).tolist() == pytest.approx([2.0, 6.0, 8.0, 4.0])
 
 
 def test_the_reason_says_how_much_is_left() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unabridged.compression.kept import extract, valid
+from unabridged.compression.words import WORD
 from unabridged.recovery.align import align
-from unabridged.recovery.words import WORD
 
 WORDS = ORIGINAL.split(" ")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from unabridged.compression.vocabulary import Vocabulary
 from unabridged.recovery.align import align
 from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.shorten import shortenings, squeeze, with_neighbours
-from unabridged.recovery.vocabulary import Vocabulary
 
 
 def pairs(original: str, compressed: str) -> set[tuple[str, str]]:

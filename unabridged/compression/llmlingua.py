@@ -18,6 +18,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from unabridged.compression.droppable import Droppable
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import coarsen, extract, shift
 from unabridged.compression.prompt import Segment, Span
@@ -25,7 +26,7 @@ from unabridged.compression.protect import always, forced, is_json, whole
 from unabridged.compression.rank import bm25
 from unabridged.compression.scorer import TokenScores
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
-from unabridged.compression.sentences import sentences, words
+from unabridged.compression.sentences import sentences
 
 OPEN = 2.0
 """Times the budget that is let in before words are dropped (k in Alg. 1)."""
@@ -92,7 +93,7 @@ def llmlingua(job: Job) -> Cut:
             f"no weights for scorer {job.policy.scorer!r}; `unabridged models pull "
             f"{job.policy.scorer}` fetches them, or choose another compressor"
         )
-    blocks = [block for i, s in enumerate(job.segments) for block in blocks_of(i, s, job)]
+    blocks = blocks_of(job)
     selection = Selection(job.segments, job.count, job.checkpoint)
     must = [unit for block in blocks for unit in must_stay(block, job)]
     by_question = bool(job.question.strip()) and not any(
@@ -111,7 +112,13 @@ def llmlingua(job: Job) -> Cut:
     return Cut(kept=kept, why=why)
 
 
-def blocks_of(index: int, segment: Segment, job: Job) -> list[Block]:
+def blocks_of(job: Job) -> list[Block]:
+    """The blocks of all segments, in order."""
+    droppable = Droppable(job)
+    return [b for i, s in enumerate(job.segments) for b in _blocks(i, s, job, droppable)]
+
+
+def _blocks(index: int, segment: Segment, job: Job, droppable: Droppable) -> list[Block]:
     """The blocks of a segment; they tile its content, and no border lies in a protected span."""
     start, end = segment.content
     text = segment.text
@@ -129,7 +136,7 @@ def blocks_of(index: int, segment: Segment, job: Job) -> list[Block]:
     first = always(text, job.policy.force)
     blocks = []
     for a, b in spans:
-        units = tuple(Unit(index, x, y) for x, y in coarsen(words(text, a, b), unbroken))
+        units = droppable.units(index, a, b, unbroken)
         kept = {*_touched(units, first), *_touched(units, _frame(text, a, b) if sealed else [])}
         blocks.append(
             Block(segment=index, start=a, end=b, units=units, first=frozenset(kept), sealed=sealed)
@@ -244,20 +251,28 @@ def score(job: Job, texts: Sequence[str], conditions: Sequence[str]) -> list[Tok
 
 
 def scored(block: Block, tokens: TokenScores, share: float = 1 / OPEN) -> Scored:
-    """A block with the surprise of its words."""
-    edges = np.array([block.start, *(u.end for u in block.units)]) - block.start
+    """A block with the surprise of its words; what a name can do without comes behind it."""
+    stretches = [
+        [(a - block.start, b - block.start) for a, b in unit.spans] for unit in block.units
+    ]
+    values = pooled(tokens, block.end - block.start, stretches)
+    for i in range(1, len(values)):
+        if block.units[i].start < block.units[i - 1].end:
+            values[i] = min(values[i - 1 : i + 1])
     mean = float(tokens.scores.mean()) if len(tokens.scores) else 0.0
-    return Scored(block=block, values=pooled(tokens, edges), mean=round(mean, 3), share=share)
+    return Scored(block=block, values=values, mean=round(mean, 3), share=share)
 
 
-def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Surprise of each stretch between two edges, in nats: the sum over its tokens, and for
-    one of more than LONG_WORD tokens the sum that so many would have.
+def pooled(
+    tokens: TokenScores, length: int, stretches: Sequence[Sequence[Span]]
+) -> NDArray[np.float64]:
+    """Surprise of each stretch of a text of `length` characters, in nats: the sum over its
+    tokens, and for one of more than LONG_WORD tokens the sum that so many would have. A stretch
+    is one span or several.
 
     A token that lies on an edge counts to both sides by its characters; several tokens on one
     character (bytes of a rare one) all count to it.
     """
-    length = int(edges[-1])
     widths = np.maximum(tokens.spans[:, 1] - tokens.spans[:, 0], 1)
     nats, count = np.zeros(length + 1), np.zeros(length + 1)
     for ends, sign in ((tokens.spans[:, 0], 1), (tokens.spans[:, 0] + widths, -1)):
@@ -265,8 +280,12 @@ def pooled(tokens: TokenScores, edges: NDArray[np.int64]) -> NDArray[np.float64]
         np.add.at(nats, at, sign * tokens.scores / widths)
         np.add.at(count, at, sign / widths)
     nats, count = (np.concatenate([[0.0], np.cumsum(np.cumsum(x)[:-1])]) for x in (nats, count))
-    share = np.diff(count[edges])
-    sums = np.diff(nats[edges])
+    flat = np.array([span for spans in stretches for span in spans], dtype=np.int64).reshape(-1, 2)
+    firsts = np.cumsum([0, *map(len, stretches)])[:-1]
+    share, sums = (
+        np.add.reduceat(x[flat[:, 1]] - x[flat[:, 0]], firsts) if len(flat) else np.zeros(0)
+        for x in (count, nats)
+    )
     value: NDArray[np.float64] = sums / np.maximum(share / LONG_WORD, 1.0)
     return value.round(3)
 

@@ -75,7 +75,7 @@ def longllmlingua(job: Job) -> Cut:
             f"{job.policy.scorer}` fetches them, or choose another compressor"
         )
     settings = job.policy.perplexity
-    blocks = [block for i, s in enumerate(job.segments) for block in blocks_of(i, s, job)]
+    blocks = blocks_of(job)
     ranking = rank(job, blocks)
     selection = Selection(job.segments, job.count, job.checkpoint)
     must = [unit for block in blocks for unit in must_stay(block, job)]

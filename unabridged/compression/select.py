@@ -18,6 +18,16 @@ class Unit:
     """Index of the segment among those of the job."""
     start: int
     end: int
+    without: tuple[Span, ...] = ()
+    """Stretches inside that are units of their own, sorted and disjoint."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What the unit stands for."""
+        if not self.without:
+            return ((self.start, self.end),)
+        edges = [self.start, *(at for gap in self.without for at in gap), self.end]
+        return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 def longest(pieces: int, cost: Callable[[int], int], budget: int) -> int:
@@ -40,7 +50,7 @@ def spans_of(segments: Sequence[Segment], units: Sequence[Unit]) -> tuple[Spans,
     """The kept spans of each segment; head and tail come with anything of the content."""
     chosen: list[list[Span]] = [[] for _ in segments]
     for unit in units:
-        chosen[unit.segment].append((unit.start, unit.end))
+        chosen[unit.segment].extend(unit.spans)
     return tuple(
         normalise([(0, start), *spans, (end, len(segment.text))]) if spans else ()
         for segment, spans in zip(segments, chosen, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from unabridged.compression.kept import Spans, normalise
 from unabridged.compression.prompt import Span
-from unabridged.recovery.words import WORD
+from unabridged.compression.words import WORD
 
 
 def align(original: str, compressed: str) -> Spans:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 
+from unabridged.compression.evidence import ENOUGH, Known
 from unabridged.compression.prompt import Compressed, Span
+from unabridged.compression.vocabulary import Vocabulary, words_of
+from unabridged.compression.words import WORD, inside, script
 from unabridged.recovery.align import align
 from unabridged.recovery.cuts import Cuts
-from unabridged.recovery.evidence import ENOUGH, Known
 from unabridged.recovery.shorten import Shortening, shortenings, squeeze, with_neighbours
-from unabridged.recovery.vocabulary import Vocabulary, words_of
-from unabridged.recovery.words import WORD, inside, script
 
 
 def head(text: str) -> str:

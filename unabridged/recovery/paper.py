@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import regex
 
 from unabridged.compression.prompt import Span
+from unabridged.compression.words import WORD
 from unabridged.recovery.restore import Recovered
 from unabridged.recovery.text_stream import Piece
-from unabridged.recovery.words import WORD
 
 _TOKEN = regex.compile(rf"{WORD.pattern}|[^\s\p{{L}}\p{{N}}\p{{M}}]")
 _MOST_SKIPPED = 64

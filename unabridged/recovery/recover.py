@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from unabridged.recovery.evidence import Known
+from unabridged.compression.evidence import Known
 from unabridged.recovery.index import Index
 from unabridged.recovery.paper import algorithm_1
 from unabridged.recovery.restore import Recovered, restore

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from unabridged.compression.prompt import Span
-from unabridged.recovery.cuts import Cuts
-from unabridged.recovery.entities import MOST_WORDS, Entity, EntityKind, entities, quotes
-from unabridged.recovery.evidence import (
+from unabridged.compression.entities import MOST_WORDS, Entity, EntityKind, entities, quotes
+from unabridged.compression.evidence import (
     BEHIND_OR_END,
     ENOUGH,
     ONE,
@@ -19,8 +17,10 @@ from unabridged.recovery.evidence import (
     Remains,
     evidence,
 )
-from unabridged.recovery.vocabulary import Vocabulary, words_of
-from unabridged.recovery.words import WORD, inside, script, without_josa
+from unabridged.compression.prompt import Span
+from unabridged.compression.vocabulary import Vocabulary, words_of
+from unabridged.compression.words import WORD, inside, script, without_josa
+from unabridged.recovery.cuts import Cuts
 
 _ATOMIC = ("identifier", "path", "url", "number", "unit")
 MOST_CUT_OF_A_NAME = 4

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import regex
 
+from unabridged.compression.evidence import ENOUGH
 from unabridged.compression.prompt import Span
+from unabridged.compression.words import WORD, inside, is_josa, script
 from unabridged.recovery.code import Code
-from unabridged.recovery.evidence import ENOUGH
 from unabridged.recovery.index import Form, Index
 from unabridged.recovery.shorten import Shortening
-from unabridged.recovery.words import WORD, inside, is_josa, script
 
 MOST_HELD_WORDS = 21
 """Words of a text that are held back at most: the longest shortening, and what another one could

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from unabridged.recovery.entities import EntityKind
-from unabridged.recovery.evidence import BEHIND, ENOUGH, ONE, Evidence, Remains, evidence
-from unabridged.recovery.vocabulary import Vocabulary, words_of
+from unabridged.compression.entities import EntityKind
+from unabridged.compression.evidence import BEHIND, ENOUGH, ONE, Evidence, Remains, evidence
+from unabridged.compression.vocabulary import Vocabulary, words_of
 
 ORIGINAL = (
     "Wilhelm Conrad Röntgen and Prime Minister Thatcher saw the Treaty of Ghent, 1,402 km,"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from unabridged.recovery.words import WORD, script
+from unabridged.compression.words import WORD, script
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 MOST_OFTEN = 3

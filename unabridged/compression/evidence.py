@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unabridged.recovery.entities import EntityKind
-from unabridged.recovery.vocabulary import Vocabulary
-from unabridged.recovery.words import script
+from unabridged.compression.entities import EntityKind
+from unabridged.compression.vocabulary import Vocabulary
+from unabridged.compression.words import script
 
 Known = Callable[[str], bool]
 """Tells whether a string is a word of its own in some language."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unabridged.recovery.vocabulary import MOST_OFTEN, Vocabulary, words_of
+from unabridged.compression.vocabulary import MOST_OFTEN, Vocabulary, words_of
 
 WORDS = Vocabulary.of(["The bridge at Ghent", "the old bridge", "a bridge and a bridge"])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.recovery.entities import entities, quotes
+from unabridged.compression.entities import entities, quotes
 
 
 def found(text: str) -> list[tuple[str, str]]:

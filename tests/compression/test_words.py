@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.recovery.words import WORD, inside, is_josa, script, without_josa
+from unabridged.compression.words import WORD, inside, is_josa, script, without_josa
 
 
 @pytest.mark.parametrize(
