@@ -6,7 +6,8 @@ import pytest
 
 from unabridged.compression.entities import EntityKind
 from unabridged.compression.evidence import BEHIND, ENOUGH, ONE, Evidence, Remains, evidence
-from unabridged.compression.vocabulary import Vocabulary, words_of
+from unabridged.compression.vocabulary import Vocabulary
+from unabridged.compression.words import words_of
 
 ORIGINAL = (
     "Wilhelm Conrad Röntgen and Prime Minister Thatcher saw the Treaty of Ghent, 1,402 km,"
@@ -16,7 +17,7 @@ ORIGINAL = (
 
 def judged(short: str, full: str, kind: EntityKind) -> Evidence | None:
     left = Remains(short=short, full=full, kind=kind, runs=words_of(short))
-    return evidence(left, Vocabulary.of([ORIGINAL]), None)
+    return evidence(left, Vocabulary([ORIGINAL]), None)
 
 
 def test_a_word_cut_inside_a_longer_name_proves_itself() -> None:

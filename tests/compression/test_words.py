@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.compression.words import WORD, inside, is_josa, script, without_josa
+from unabridged.compression.words import (
+    WORD,
+    inside,
+    is_josa,
+    pattern,
+    script,
+    without_josa,
+    words_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +55,15 @@ def test_words_never_overlap_and_hold_no_space(text: str) -> None:
         assert found.start() >= last
         assert not any(char.isspace() for char in found.group())
         last = found.end()
+
+
+def test_scripts_without_spaces_have_words_too() -> None:
+    assert words_of("威廉·伦琴") == ["威", "廉", "伦", "琴"]
+    assert words_of("レントゲンは") == ["レントゲン", "は"]
+
+
+def test_the_fast_pattern_finds_the_same_words() -> None:
+    for code in range(0x3000):
+        text = f"a{chr(code)}b"
+        assert pattern(text).findall(text) == WORD.findall(text), hex(code)
+    assert pattern("Röntgen") is not WORD

@@ -13,7 +13,7 @@ from unabridged.recovery.shorten import shortenings, squeeze, with_neighbours
 
 def pairs(original: str, compressed: str) -> set[tuple[str, str]]:
     cuts = Cuts(original, align(original, compressed))
-    return {(s.short, s.full) for s in shortenings(cuts, 0, Vocabulary.of([original]), None)}
+    return {(s.short, s.full) for s in shortenings(cuts, 0, Vocabulary([original]), None)}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_words_dropped_between_entities_are_nobodys_shortening() -> None:
 def test_the_words_around_a_shortening_are_those_that_were_kept() -> None:
     original = "the old engineer Wilhelm Röntgen found the rays"
     cuts = Cuts(original, align(original, "engineer Wilhelm Röntg found rays"))
-    vocabulary = Vocabulary.of([original])
+    vocabulary = Vocabulary([original])
     (one,) = shortenings(cuts, 0, vocabulary, None)
     near = with_neighbours(one, cuts, vocabulary)
     assert near.before == ("engineer",)

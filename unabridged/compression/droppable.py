@@ -2,67 +2,101 @@
 
 What is left of a name must not be a riddle. So a name stays or goes whole, but for the small
 words inside it ("of" in Treaty of Ghent, the initials of a person) where the rest proves which
-name it is: they are worth a token, and recovery puts them back.
+name it is: they are worth a token, and recovery puts them back. And no two words may run
+together where something between them goes: what stands for the space goes with the word.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import regex
 
-from unabridged.compression.entities import Entity, entities
+from unabridged.compression.entities import Entity, entities, opening
 from unabridged.compression.evidence import ENOUGH, Remains, evidence
 from unabridged.compression.job import Job
 from unabridged.compression.kept import coarsen, extract, invert, shift
 from unabridged.compression.prompt import Span
 from unabridged.compression.select import Unit
 from unabridged.compression.sentences import words
-from unabridged.compression.vocabulary import Vocabulary, words_of
+from unabridged.compression.vocabulary import Vocabulary
+from unabridged.compression.words import words_of
 
 _SMALL = regex.compile(r"\s+(?:\p{Ll}[\p{Ll}'’]{0,4}|\p{Lu}\.)(?=\s)")
 """A word inside a name that a reader does without."""
+_SPACE = re.compile(r"[^\S\n]+")
+_MARKS = regex.compile(r"[^\p{L}\p{N}\p{M}]+")
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
 class Droppable:
     """Divides the segments of a job."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self._entities = [entities(segment.text) for segment in job.segments]
-        self._spare = _spare(job, self._entities) if job.policy.recovery != "off" else {}
+        self._texts = [segment.text for segment in job.segments]
+        # The papers drop tokens wherever they stand.
+        texts = [] if job.policy.perplexity.as_published else self._texts
+        vocabulary = Vocabulary(texts)
+        self._entities = [list(_named(text, vocabulary)) for text in texts]
+        restored = job.policy.recovery != "off"
+        self._spare = _spare(texts, self._entities, vocabulary) if restored else {}
 
     def units(self, index: int, start: int, end: int, unbroken: Sequence[Span]) -> tuple[Unit, ...]:
         """The units of a stretch of a segment, in order. `unbroken`: what else must stay in one
         piece, sorted.
 
-        Together they cover it once. What a name can do without is a unit of its own, right
-        behind the one with the rest.
+        Together they cover it once. What a unit can do without is a unit of its own, behind it:
+        it says nothing alone.
         """
-        text = self._job.segments[index].text
+        text = self._texts[index]
+        if not self._entities:
+            return tuple(Unit(index, *tile) for tile in coarsen(words(text, start, end), unbroken))
         whole = [(e.start, e.end) for e in self._entities[index] if e.start < end and e.end > start]
         tiles = coarsen(words(text, start, end), sorted([*unbroken, *whole]))
-        return tuple(unit for tile in tiles for unit in self._divided(index, tile))
+        return tuple(
+            unit for lead, tile in _apart(text, tiles) for unit in self._divided(index, lead, tile)
+        )
 
-    def _divided(self, index: int, tile: Span) -> Iterator[Unit]:
-        text = self._job.segments[index].text
-        gaps = self._spare.get(extract(text, [tile]).strip(), ())
-        if not gaps:
-            yield Unit(index, *tile)
-            return
-        start = tile[0] + len(text[slice(*tile)]) - len(text[slice(*tile)].lstrip())
-        small = shift(gaps, start)
-        yield Unit(index, *tile, without=small)
-        between = tuple((a, b) for (_, a), (b, _) in pairwise(small))
-        yield Unit(index, small[0][0], small[-1][1], without=between)
+    def _divided(self, index: int, lead: Span, tile: Span) -> Iterator[Unit]:
+        text = self._texts[index]
+        name = text[slice(*tile)].lstrip()
+        spare = shift(self._spare.get(name, ()), tile[1] - len(name))
+        space = _SPACE.match(text, *lead)
+        if space and space.end() < lead[1] and "\n" not in text[slice(*lead)]:
+            spare = ((space.end(), lead[1]), *spare)
+        yield Unit(index, lead[0], tile[1], without=spare)
+        for each in spare:
+            yield Unit(index, *each)
 
 
-def _spare(job: Job, found: Sequence[Sequence[Entity]]) -> dict[str, tuple[Span, ...]]:
+def _apart(text: str, tiles: Sequence[Span]) -> list[tuple[Span, Span]]:
+    """Each tile, and before it the marks and line ends that alone keep its word from the one
+    before, which are no tiles of their own then."""
+    found: list[tuple[Span, Span]] = []
+    for start, end in tiles:
+        lead = start
+        if text[start].isalnum() and not _UNSPACED.match(text[start]):
+            while found and found[-1][1][1] == lead and _MARKS.fullmatch(text, *found[-1][1]):
+                lead = found.pop()[1][0]
+        found.append(((lead, start), (start, end)))
+    return found
+
+
+def _named(text: str, vocabulary: Vocabulary) -> Iterator[Entity]:
+    """The entities of a text; a word that begins a sentence is no part of a name if it also
+    stands elsewhere without a capital."""
+    for entity in entities(text):
+        opened = opening(text, entity) if entity.kind == "name" else None
+        yield opened[1] if opened and opened[0].lower() in vocabulary.words else entity
+
+
+def _spare(
+    texts: Sequence[str], found: Sequence[Sequence[Entity]], vocabulary: Vocabulary
+) -> dict[str, tuple[Span, ...]]:
     """By name, the small words inside it without which it is still no other: no text of the job
     has what is left, and no other name leaves the same."""
-    texts = [segment.text for segment in job.segments]
     names = {
         text[e.start : e.end]
         for text, those in zip(texts, found, strict=True)
@@ -70,15 +104,13 @@ def _spare(job: Job, found: Sequence[Sequence[Entity]]) -> dict[str, tuple[Span,
         if e.kind == "name"
     }
     left: dict[str, list[str]] = defaultdict(list)
-    gaps: dict[str, tuple[Span, ...]] = {}
+    small: dict[str, tuple[Span, ...]] = {}
     for name in sorted(names):
-        small = tuple(match.span() for match in _SMALL.finditer(name))
-        if small:
-            gaps[name] = small
-            left[extract(name, invert(small, len(name)))].append(name)
-    vocabulary = Vocabulary.of(texts)
+        small[name] = tuple(match.span() for match in _SMALL.finditer(name))
+        if small[name]:
+            left[extract(name, invert(small[name], len(name)))].append(name)
     return {
-        whole[0]: gaps[whole[0]]
+        whole[0]: small[whole[0]]
         for short, whole in left.items()
         if len(whole) == 1 and _proves(short, whole[0], vocabulary)
     }

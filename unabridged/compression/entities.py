@@ -10,6 +10,8 @@ from typing import Literal, cast
 
 import regex
 
+from unabridged.compression.words import pattern
+
 EntityKind = Literal["word", "name", "number", "date", "unit", "identifier", "path", "url", "quote"]
 
 MOST_WORDS = 10
@@ -53,7 +55,7 @@ around such a character."""
 _NEAR = 30
 """Characters behind a mark in which most entities end; a longer one that is whole up to there
 is found by a later mark, or not at all."""
-_MARK = re.compile(r"[\d_@\\/]")
+_MARK = re.compile(r"\d+|[_@\\/]")
 
 _CAPITAL = r"\p{Lu}[\p{L}\p{M}]*+(?:[-'’&][\p{L}\p{M}\p{N}]++)*+"
 _PROPER = rf"(?:\p{{Lu}}\.(?:\p{{Lu}}\.)*+|{_CAPITAL})"
@@ -104,6 +106,19 @@ def entities(text: str, wanted: Callable[[int, int], bool] = _anything) -> list[
         elif one.end - one.start > outer[-1].end - outer[-1].start:
             outer[-1] = one
     return outer
+
+
+def opening(text: str, name: Entity) -> tuple[str, Entity] | None:
+    """The first word of a name where it may only begin a sentence ("While" in While Steffy
+    Forrester), and the name without it; None elsewhere."""
+    before = text[max(0, name.start - 3) : name.start]
+    if before.rstrip() and before.rstrip()[-1] not in '.!?:;\n•*-"“' and "\n" not in before:
+        return None
+    words = pattern(text).finditer(text, name.start, name.end)
+    first = next(words)
+    # Behind it, "the" or "of" is no beginning of a name either.
+    second = next((word for word in words if not word.group()[0].islower()), None)
+    return second and (first.group(), Entity("name", second.start(), name.end))
 
 
 def _exact(text: str, wanted: Callable[[int, int], bool]) -> Iterator[Entity]:

@@ -251,14 +251,15 @@ def score(job: Job, texts: Sequence[str], conditions: Sequence[str]) -> list[Tok
 
 
 def scored(block: Block, tokens: TokenScores, share: float = 1 / OPEN) -> Scored:
-    """A block with the surprise of its words; what a name can do without comes behind it."""
+    """A block with the surprise of its words; what a unit can do without never comes before it."""
     stretches = [
         [(a - block.start, b - block.start) for a, b in unit.spans] for unit in block.units
     ]
     values = pooled(tokens, block.end - block.start, stretches)
-    for i in range(1, len(values)):
-        if block.units[i].start < block.units[i - 1].end:
-            values[i] = min(values[i - 1 : i + 1])
+    host = 0
+    for i, unit in enumerate(block.units):
+        host = host if unit.start < block.units[host].end else i
+        values[i] = min(values[i], values[host])
     mean = float(tokens.scores.mean()) if len(tokens.scores) else 0.0
     return Scored(block=block, values=values, mean=round(mean, 3), share=share)
 

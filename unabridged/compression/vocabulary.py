@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
-from unabridged.compression.words import WORD, script
+from unabridged.compression.words import script, words_of
 
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 MOST_OFTEN = 3
 """Occurrences up to which a word is telling."""
 
 
-@dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """How often each word occurs, and which ones stand side by side."""
+    """How often each word occurs, and which ones stand side by side; counted when asked."""
 
-    counts: Counter[str]
-    pairs: frozenset[tuple[str, str]]
-    folded: frozenset[str]
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = [words_of(text) for text in texts]
 
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> Vocabulary:
-        """The vocabulary of several texts."""
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word once."""
+        return frozenset().union(*self._texts)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Occurrences of each word."""
         counts: Counter[str] = Counter()
-        pairs: set[tuple[str, str]] = set()
-        for text in texts:
-            words = words_of(text)
+        for words in self._texts:
             counts.update(words)
-            pairs.update(pairwise(words))
-        return cls(counts, frozenset(pairs), frozenset(map(str.casefold, counts)))
+        return counts
+
+    @cached_property
+    def _folded(self) -> frozenset[str]:
+        return frozenset(map(str.casefold, self.words))
+
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[str, str]]:
+        return frozenset().union(*(pairwise(words) for words in self._texts))
 
     def has(self, word: str) -> bool:
         """True if this is a whole word of some original, in any case."""
-        return word in self.counts or word.casefold() in self.folded
+        return word in self.words or word.casefold() in self._folded
 
     def telling(self, word: str) -> bool:
         """True if a word is rare enough to show where a response copied."""
@@ -46,10 +52,5 @@ class Vocabulary:
     def holds(self, words: list[str]) -> bool:
         """False if these words stand next to each other in no text."""
         if len(words) == 1:
-            return words[0] in self.counts
-        return all(pair in self.pairs for pair in pairwise(words))
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text in order."""
-    return _ASCII_WORD.findall(text) if text.isascii() else WORD.findall(text)
+            return words[0] in self.words
+        return all(pair in self._pairs for pair in pairwise(words))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import regex
 
 UNSPACED = r"\p{Han}\p{Katakana}\p{Hiragana}々〆ー"
@@ -13,6 +15,12 @@ WORD = regex.compile(
     r"|[\p{Han}々〆]\p{M}*+|\p{Hiragana}\p{M}*+"
 )
 """A word: a run of letters and digits, of Hangul or of katakana; a single kanji or hiragana."""
+
+_SIMPLE = re.compile(
+    r"[\x00-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u200b\u200e-\u206f\u20a0-\u20bf\u2100-\u214f]*"
+)
+"""Scripts in which a word is a run of letters and digits and nothing else."""
+_SIMPLE_WORD = re.compile(r"[^\W_]+")
 
 _CLASSES = regex.compile(
     rf"(?P<a>{LETTER})|(?P<h>\p{{Hangul}})|(?P<k>[\p{{Katakana}}ー])|(?P<c>[\p{{Han}}々〆])"
@@ -27,6 +35,17 @@ _JOSA = regex.compile(
 )
 
 _ASCII = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+def pattern(text: str) -> re.Pattern[str] | regex.Pattern[str]:
+    """What finds the words of a text: WORD, or what finds the same several times faster where
+    the text lets it."""
+    return _SIMPLE_WORD if text.isascii() or _SIMPLE.fullmatch(text) else WORD
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in order."""
+    return pattern(text).findall(text)
 
 
 def script(char: str) -> str:

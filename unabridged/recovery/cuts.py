@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from unabridged.compression.prompt import Span
+from unabridged.compression.words import pattern
 
 
 class Cuts:
@@ -13,6 +14,8 @@ class Cuts:
 
     def __init__(self, text: str, kept: Sequence[Span]) -> None:
         self.text = text
+        self.words = pattern(text)
+        """What finds the words of the text."""
         self.starts = [start for start, _ in kept]
         self.ends = [end for _, end in kept]
         self.edges = sorted({*self.starts, *self.ends} - {0, len(text)})

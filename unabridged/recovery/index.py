@@ -10,8 +10,8 @@ from itertools import takewhile
 
 from unabridged.compression.evidence import ENOUGH, Known
 from unabridged.compression.prompt import Compressed, Span
-from unabridged.compression.vocabulary import Vocabulary, words_of
-from unabridged.compression.words import WORD, inside, script
+from unabridged.compression.vocabulary import Vocabulary
+from unabridged.compression.words import WORD, inside, script, words_of
 from unabridged.recovery.align import align
 from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.shorten import Shortening, shortenings, squeeze, with_neighbours
@@ -79,7 +79,7 @@ class Index:
             spans == ((0, len(text)),) or not spans for text, spans in zip(texts, kept, strict=True)
         ):
             return cls()
-        vocabulary = Vocabulary.of(texts)
+        vocabulary = Vocabulary(texts)
         cuts = [Cuts(text, spans) for text, spans in zip(texts, kept, strict=True)]
         found = [
             short
@@ -162,16 +162,19 @@ class _Texts:
 
     def shown_otherwise(self, short: str, groups: Mapping[str, list[Shortening]]) -> bool:
         """True if `short` also reads so in what was sent where it is not left of an entity."""
-        own = len(groups[short])
-        if not _more_often(self._shown, short, own):
+        own = {(one.segment, one.span) for one in groups[short]}
+        if not _more_often(self._shown, short, len(own)):
             return False
         core = groups[short][0].core
-        own += sum(
-            len(group)
-            for other, group in groups.items()
-            if len(other) > len(short) and short in other and core in group[0].full
-        )
-        return _more_often(self._shown, short, own)
+        for other, group in groups.items():
+            if len(other) > len(short) and short in other and core in group[0].full:
+                own |= {(one.segment, one.span) for one in group if not _holds_any(one, own)}
+        return _more_often(self._shown, short, len(own))
+
+
+def _holds_any(one: Shortening, places: set[tuple[int, Span]]) -> bool:
+    start, end = one.span
+    return any(segment == one.segment and start <= a and b <= end for segment, (a, b) in places)
 
 
 def _more_often(text: str, phrase: str, often: int) -> bool:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from unabridged.compression.entities import MOST_WORDS, Entity, EntityKind, entities, quotes
+from unabridged.compression.entities import (
+    MOST_WORDS,
+    Entity,
+    EntityKind,
+    entities,
+    opening,
+    quotes,
+)
 from unabridged.compression.evidence import (
     BEHIND_OR_END,
     ENOUGH,
@@ -18,8 +25,8 @@ from unabridged.compression.evidence import (
     evidence,
 )
 from unabridged.compression.prompt import Span
-from unabridged.compression.vocabulary import Vocabulary, words_of
-from unabridged.compression.words import WORD, inside, script, without_josa
+from unabridged.compression.vocabulary import Vocabulary
+from unabridged.compression.words import inside, script, without_josa, words_of
 from unabridged.recovery.cuts import Cuts
 
 _ATOMIC = ("identifier", "path", "url", "number", "unit")
@@ -106,7 +113,7 @@ def _cut_words(cuts: Cuts, taken: list[Entity]) -> list[Entity]:
     text, last = cuts.text, -1
     found: list[Entity] = []
     for edge in cuts.edges:
-        if edge < last or not inside(text[edge - 1], text[edge]):
+        if edge < last or text[edge] == " " or not inside(text[edge - 1], text[edge]):
             continue
         i = bisect_right(starts, edge) - 1
         if i >= 0 and covered[i][1] > edge:
@@ -126,23 +133,29 @@ def _word_around(text: str, at: int) -> Span:
 
 
 def _readings(entity: Entity, cuts: Cuts, vocabulary: Vocabulary) -> Iterator[Entity]:
-    """The entity, and without its first word where that may only begin a sentence: a capital
-    there does not make "While" a part of the name behind it."""
+    """The entity; without its first word where that may only begin a sentence: a capital there
+    does not make "While" a part of the name behind it; and no more of it than what was cut with
+    the words beside it, for a name may hold another one (Bank of China Tower)."""
     if entity.kind != "name":
         yield entity
         return
     if script(cuts.text[entity.start]) == "c":
         yield from _han_name(entity, cuts)
         return
-    words = WORD.finditer(cuts.text, entity.start, entity.end)
-    first = next(words)
-    # Behind it, "the" or "of" is no beginning of a name either.
-    second = next((word for word in words if not word.group()[0].islower()), None)
-    begins = _begins(cuts.text, entity.start)
-    if not begins or first.group().lower() not in vocabulary.counts or second is None:
+    opened = opening(cuts.text, entity)
+    if opened is None or opened[0].lower() not in vocabulary.words:
         yield entity
-    if begins and second is not None:
-        yield Entity("name", second.start(), entity.end)
+    if opened is not None:
+        yield opened[1]
+    pieces = cuts.within(entity.start, entity.end)
+    if len(pieces) > 1:
+        start, end = _word_around(cuts.text, pieces[0][1] - 1)[0], pieces[-1][0]
+        end += cuts.text[end] == " "
+        inner = Entity("name", start, _word_around(cuts.text, end)[1])
+        if inner.end < entity.end or (
+            start > entity.start and (opened is None or start > opened[1].start)
+        ):
+            yield inner
 
 
 def _han_name(entity: Entity, cuts: Cuts) -> Iterator[Entity]:
@@ -155,11 +168,6 @@ def _han_name(entity: Entity, cuts: Cuts) -> Iterator[Entity]:
             if behind - gap <= MOST_CUT_OF_A_NAME:
                 yield Entity("name", entity.start, behind)
             return
-
-
-def _begins(text: str, at: int) -> bool:
-    before = text[max(0, at - 3) : at].rstrip()
-    return not before or before[-1] in '.!?:;\n•*-"“' or "\n" in text[max(0, at - 3) : at]
 
 
 def _shortening(
@@ -254,12 +262,12 @@ def with_neighbours(one: Shortening, cuts: Cuts, vocabulary: Vocabulary) -> Shor
     start, end = one.span
     text = cuts.text
     before: list[str] = []
-    for found in reversed(list(WORD.finditer(text, max(0, start - 40), start))[-2:]):
+    for found in reversed(list(cuts.words.finditer(text, max(0, start - 40), start))[-2:]):
         if not cuts.covers(*found.span()):
             break
         before.insert(0, found.group())
     after: list[str] = []
-    for found in WORD.finditer(text, end, min(len(text), end + 60)):
+    for found in cuts.words.finditer(text, end, min(len(text), end + 60)):
         if len(after) == 2 or not cuts.covers(*found.span()):
             break
         after.append(found.group())

@@ -1,0 +1,107 @@
+"""A dropper of words drops words, and names, numbers and dates as one."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unabridged.compression.droppable import Droppable
+from unabridged.compression.job import Job
+from unabridged.compression.kept import extract, normalise
+from unabridged.compression.prompt import Segment, Where
+from unabridged.compression.select import Unit
+from unabridged.compression.words import words_of
+from unabridged.policies.policy import Perplexity, Policy
+
+GHENT = (
+    "By the Treaty of Ghent, signed on 24 December 1814, peace came by ship. "
+    "Joyce B. Wein paid $1,402."
+)
+
+
+def units(*texts: str, policy: Policy | None = None) -> tuple[Unit, ...]:
+    """What the first of some texts is divided into."""
+    where = Where(path=("x",), start=0)
+    job = Job(
+        segments=tuple(Segment(kind="document", text=text, where=where) for text in texts),
+        question="",
+        tokens=0,
+        count=len,
+        policy=policy or Policy(compressor="llmlingua", rate=0.5),
+    )
+    return Droppable(job).units(0, 0, len(texts[0]), ())
+
+
+def read(text: str, found: tuple[Unit, ...]) -> list[str]:
+    return [extract(text, unit.spans).strip() for unit in found]
+
+
+def test_a_name_a_number_and_a_date_stay_or_go_whole() -> None:
+    found = read(GHENT, units(GHENT))
+    assert "24 December 1814" in found
+    assert "$1,402" in found
+    assert "Joyce Wein" in found
+
+
+def test_the_small_words_of_a_name_go_alone_and_come_behind_it() -> None:
+    found = read(GHENT, units(GHENT))
+    assert found[found.index("Treaty Ghent") + 1] == "of"
+    assert found[found.index("Joyce Wein") + 1] == "B."
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["and so Joyce Wein left.", "and so Joyce C. Wein left."],
+    ids=["stands elsewhere", "left of two names"],
+)
+def test_a_name_stays_whole_where_the_rest_would_prove_nothing(other: str) -> None:
+    assert "Joyce B. Wein" in read(GHENT, units(GHENT, other))
+
+
+def test_a_word_that_begins_a_sentence_is_no_part_of_the_name_behind_it() -> None:
+    text = "While Steffy Forrester slept, it rained. She read for a while."
+    assert {"While", "Steffy Forrester"} <= set(read(text, units(text)))
+    assert "While Steffy Forrester" in read(text[:28], units(text[:28]))
+
+
+def test_where_nobody_restores_the_answer_names_stay_whole() -> None:
+    policy = Policy(compressor="llmlingua", rate=0.5, recovery="off")
+    assert "Treaty of Ghent" in read(GHENT, units(GHENT, policy=policy))
+
+
+def test_as_published_words_are_dropped_one_by_one() -> None:
+    policy = Policy(compressor="longllmlingua", rate=0.5, perplexity=Perplexity(as_published=True))
+    assert {"Treaty", "of", "Ghent"} <= set(read(GHENT, units(GHENT, policy=policy)))
+
+
+@given(st.lists(st.sampled_from([*GHENT.split(), "빌헬름", "뢴트겐이", "\n", "("]), max_size=30))
+def test_the_units_cover_a_text_once_and_in_order(words: list[str]) -> None:
+    text = " ".join(words)
+    found = units(text)
+    spans = sorted(span for unit in found for span in unit.spans)
+    assert "".join(text[a:b] for a, b in spans) == text
+    assert not text or normalise(spans) == ((0, len(text)),)
+    assert [unit.start for unit in found] == sorted(unit.start for unit in found)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*GHENT.split(), "(see", '"so', "Hong-Kong", "a,b", "\n", "\nIt", "伦琴"]),
+        max_size=25,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_no_two_words_run_together_whatever_is_dropped(words: list[str], chance: Random) -> None:
+    text = " ".join(words)
+    kept: list[Unit] = []
+    host = None
+    for unit in units(text):
+        inside = host is not None and unit.start < host.end
+        host = host if inside else unit
+        if chance.random() < 0.5 and (not inside or host in kept):
+            kept.append(unit)
+    shown = extract(text, normalise(span for unit in kept for span in unit.spans))
+    assert set(words_of(shown)) <= set(words_of(text))
