@@ -16,10 +16,7 @@ from unabridged.compression.select import Unit
 from unabridged.compression.words import words_of
 from unabridged.policies.policy import Perplexity, Policy
 
-GHENT = (
-    "By the Treaty of Ghent, signed on 24 December 1814, peace came by ship. "
-    "Joyce B. Wein paid $1,402."
-)
+GHENT = "It ended with the Treaty of Ghent, signed on 24 December 1814. Joyce B. Wein paid $1,402."
 
 
 def units(*texts: str, policy: Policy | None = None) -> tuple[Unit, ...]:
@@ -61,10 +58,10 @@ def test_a_name_stays_whole_where_the_rest_would_prove_nothing(other: str) -> No
     assert "Joyce B. Wein" in read(GHENT, units(GHENT, other))
 
 
-def test_a_word_that_begins_a_sentence_is_no_part_of_the_name_behind_it() -> None:
-    text = "While Steffy Forrester slept, it rained. She read for a while."
-    assert {"While", "Steffy Forrester"} <= set(read(text, units(text)))
-    assert "While Steffy Forrester" in read(text[:28], units(text[:28]))
+def test_a_word_that_may_only_begin_a_sentence_proves_nothing() -> None:
+    text = "While Joyce B. Wein slept, it rained."
+    assert "While Joyce Wein" in read(text, units(text))
+    assert "While Joyce B. Wein" in read(text, units(text, "and so Joyce Wein left."))
 
 
 def test_where_nobody_restores_the_answer_names_stay_whole() -> None:

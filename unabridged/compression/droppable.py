@@ -39,7 +39,7 @@ class Droppable:
         # The papers drop tokens wherever they stand.
         texts = [] if job.policy.perplexity.as_published else self._texts
         vocabulary = Vocabulary(texts)
-        self._entities = [list(_named(text, vocabulary)) for text in texts]
+        self._entities = [entities(text) for text in texts]
         restored = job.policy.recovery != "off"
         self._spare = _spare(texts, self._entities, vocabulary) if restored else {}
 
@@ -84,35 +84,31 @@ def _apart(text: str, tiles: Sequence[Span]) -> list[tuple[Span, Span]]:
     return found
 
 
-def _named(text: str, vocabulary: Vocabulary) -> Iterator[Entity]:
-    """The entities of a text; a word that begins a sentence is no part of a name if it also
-    stands elsewhere without a capital."""
-    for entity in entities(text):
-        opened = opening(text, entity) if entity.kind == "name" else None
-        yield opened[1] if opened and opened[0].lower() in vocabulary.words else entity
-
-
 def _spare(
     texts: Sequence[str], found: Sequence[Sequence[Entity]], vocabulary: Vocabulary
 ) -> dict[str, tuple[Span, ...]]:
     """By name, the small words inside it without which it is still no other: no text of the job
     has what is left, and no other name leaves the same."""
-    names = {
-        text[e.start : e.end]
-        for text, those in zip(texts, found, strict=True)
-        for e in those
-        if e.kind == "name"
-    }
-    left: dict[str, list[str]] = defaultdict(list)
     small: dict[str, tuple[Span, ...]] = {}
-    for name in sorted(names):
-        small[name] = tuple(match.span() for match in _SMALL.finditer(name))
-        if small[name]:
-            left[extract(name, invert(small[name], len(name)))].append(name)
+    left: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for text, those in zip(texts, found, strict=True):
+        for entity in those:
+            if entity.kind != "name":
+                continue
+            opened = opening(text, entity)
+            start = opened[1].start if opened else entity.start
+            whole, name = text[entity.start : entity.end], text[start : entity.end]
+            gaps = tuple(match.span() for match in _SMALL.finditer(name))
+            if gaps:
+                small[whole] = shift(gaps, start - entity.start)
+                left[extract(name, invert(gaps, len(name)))][name].append(whole)
     return {
-        whole[0]: small[whole[0]]
-        for short, whole in left.items()
-        if len(whole) == 1 and _proves(short, whole[0], vocabulary)
+        whole: small[whole]
+        for short, names in left.items()
+        if len(names) == 1
+        for name, wholes in names.items()
+        if _proves(short, name, vocabulary)
+        for whole in wholes
     }
 
 
