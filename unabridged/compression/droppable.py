@@ -17,7 +17,7 @@ import regex
 from unabridged.compression.entities import Entity, entities, opening
 from unabridged.compression.evidence import ENOUGH, Remains, evidence
 from unabridged.compression.job import Job
-from unabridged.compression.kept import coarsen, extract, invert, shift
+from unabridged.compression.kept import coarsen, shift
 from unabridged.compression.prompt import Span
 from unabridged.compression.select import Unit
 from unabridged.compression.sentences import words
@@ -88,34 +88,42 @@ def _spare(
     texts: Sequence[str], found: Sequence[Sequence[Entity]], vocabulary: Vocabulary
 ) -> dict[str, tuple[Span, ...]]:
     """By name, the small words inside it without which it is still no other: no text of the job
-    has what is left, and no other name leaves the same."""
+    has what is left, and no other name leaves the same. If its first word may only begin a
+    sentence, that holds without it too."""
     small: dict[str, tuple[Span, ...]] = {}
-    left: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    shorts: dict[str, set[str]] = defaultdict(set)
+    names: dict[str, set[str]] = defaultdict(set)
     for text, those in zip(texts, found, strict=True):
         for entity in those:
             if entity.kind != "name":
                 continue
-            opened = opening(text, entity)
-            start = opened[1].start if opened else entity.start
-            whole, name = text[entity.start : entity.end], text[start : entity.end]
-            gaps = tuple(match.span() for match in _SMALL.finditer(name))
-            if gaps:
-                small[whole] = shift(gaps, start - entity.start)
-                left[extract(name, invert(gaps, len(name)))][name].append(whole)
-    return {
-        whole: small[whole]
-        for short, names in left.items()
-        if len(names) == 1
-        for name, wholes in names.items()
-        if _proves(short, name, vocabulary)
-        for whole in wholes
-    }
+            whole = text[entity.start : entity.end]
+            starts = _beginnings(text, entity, vocabulary)
+            first = starts[0] - entity.start
+            small[whole] = shift((m.span() for m in _SMALL.finditer(whole[first:])), first)
+            for start in starts:
+                name = text[start : entity.end]
+                short = _SMALL.sub("", name)
+                if short != name:
+                    shorts[whole].add(short)
+                    names[short].add(name)
+    proven = {short for short in names if _proves(short, names[short], vocabulary)}
+    return {whole: small[whole] for whole, left in shorts.items() if left <= proven}
 
 
-def _proves(short: str, name: str, vocabulary: Vocabulary) -> bool:
+def _beginnings(text: str, name: Entity, vocabulary: Vocabulary) -> list[int]:
+    """Where a name may begin: at its first word, unless that stands elsewhere without a capital,
+    and behind it, if it may only begin a sentence."""
+    opened = opening(text, name)
+    if opened is None:
+        return [name.start]
+    only = opened[0].lower() in vocabulary.words
+    return [opened[1].start] if only else [name.start, opened[1].start]
+
+
+def _proves(short: str, names: set[str], vocabulary: Vocabulary) -> bool:
     runs = words_of(short)
-    if len(runs) < 2 or vocabulary.holds(runs):
+    if len(names) > 1 or len(runs) < 2 or vocabulary.holds(runs):
         return False
-    return evidence(Remains(short=short, full=name, kind="name", runs=runs), vocabulary, None) == (
-        ENOUGH
-    )
+    left = Remains(short=short, full=min(names), kind="name", runs=runs)
+    return evidence(left, vocabulary, None) == ENOUGH
