@@ -38,8 +38,8 @@ _RULE = re.compile(r"^[ \t]*([-=#*_~])\1{2,}[ \t]*$", re.MULTILINE)
 _QUOTES = re.compile(r"\"{3}|'{3}|«{3}|»{3}")
 _SCHEMA = re.compile(r'"(?:\$schema|properties|parameters|input_schema)"\s*:')
 _JSON = re.compile(r"^[ \t]*[\[{]", re.MULTILINE)
-_LLMLINGUA = re.compile(r"<llmlingua((?:[\s,][^<>]{0,200})?)>")
-_LLMLINGUA_END = "</llmlingua>"
+_LLMLINGUA = re.compile(r"<llmlingua((?:[\s,][^<>]{0,200})?)>", re.IGNORECASE)
+_LLMLINGUA_END = re.compile(r"</llmlingua>", re.IGNORECASE)
 _RATE = re.compile(r"rate\s*=\s*['\"]?(\d+(?:\.\d+)?|\.\d+)")
 _NO_COMPRESS = re.compile(r"compress\s*=\s*['\"]?false", re.IGNORECASE)
 
@@ -241,8 +241,8 @@ def llmlingua(text: str, lo: int, hi: int) -> list[Tagged]:
     for opening in _LLMLINGUA.finditer(text, lo, hi):
         if found and opening.start() < found[-1].end:
             continue
-        close = text.find(_LLMLINGUA_END, opening.end(), hi)
-        if close < 0:
+        close = _LLMLINGUA_END.search(text, opening.end(), hi)
+        if close is None:
             break
         rate = _RATE.search(opening[1])
         share = float(rate[1]) if rate else None
@@ -250,8 +250,8 @@ def llmlingua(text: str, lo: int, hi: int) -> list[Tagged]:
             Tagged(
                 start=opening.start(),
                 inner=opening.end(),
-                close=close,
-                end=close + len(_LLMLINGUA_END),
+                close=close.start(),
+                end=close.end(),
                 rate=share if share is not None and 0 < share <= 1 else None,
                 compress=not _NO_COMPRESS.search(opening[1]),
             )

@@ -28,12 +28,15 @@ SPEECHES: dict[str, Callable[[Body, Mapping[int, Kind]], Iterator[Speech]]] = {
 
 
 def split(body: str, policy: Policy, question: str | None = None, surface: str = "chat") -> Prompt:
-    """The segments of a request body of a surface in SPEECHES. Only strings that hold a segment
-    may change later; what has no segment is not touched. A `question` from outside takes the
-    place of those that are found, wherever documents are judged by one.
+    """The segments of a request body of a surface in SPEECHES, or of a plain "text". Only
+    strings that hold a segment may change later; what has no segment is not touched. A
+    `question` from outside takes the place of those that are found, wherever documents are
+    judged by one.
 
     Raises BadBody if the body is not a JSON object.
     """
+    if surface == "text":
+        return split_text(body, policy, question)
     parsed = read(body, surface)
     if parsed.trouble:
         return Prompt(body=body, surface=surface, segments=(), note=parsed.trouble)

@@ -154,6 +154,9 @@ class Policy(Frozen):
     """How the answer gets its original wording back."""
     cache_seconds: int = Field(default=86_400, ge=0)
     """How long compressed contexts are kept in the store; 0: not at all."""
+    retrieve_seconds: int = Field(default=0, ge=0, le=86_400)
+    """How long the originals of what /v1/compress has shortened can be fetched again; they are
+    kept in the memory of the process for so long. 0: none is kept."""
     allow: tuple[Override, ...] = ("policy", "off", "rate", "tokens", "question")
     """What a caller may choose for one request."""
 

@@ -26,6 +26,7 @@ from unabridged.proxy.receipt import Receipt
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Refusal
 from unabridged.proxy.relay import relay
 from unabridged.proxy.request import PREFIX, Request
+from unabridged.proxy.sidecar import Sidecar
 from unabridged.proxy.surface import surface_of
 
 
@@ -37,6 +38,8 @@ class App:
     exchange: Exchange
     callers: Callers
     """While there are no keys: open, and then only for programs of this machine."""
+    sidecar: Sidecar
+    """Compresses for other gateways."""
     admin: Admin
     """Answers under its own prefix, to the admin key alone."""
     unready: Callable[[], list[str]]
@@ -83,6 +86,8 @@ class App:
             said = {"status": "not ready" if unready else "ready", "waiting_for": unready}
             return await _say(send, 503 if unready else 200, said)
         caller = self._admit(request)
+        if self.sidecar.handles(request):
+            return await self.sidecar(request, send, caller)
         surface = surface_of(request.method, request.path)
         if surface is not None:
             return await self.exchange(request, send, caller, surface)

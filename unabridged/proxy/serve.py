@@ -37,10 +37,12 @@ from unabridged.proxy.contexts import Contexts
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.keys import load_keys
+from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import JsonLines, Receipts
 from unabridged.proxy.relay import Destination
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
+from unabridged.proxy.sidecar import Sidecar
 from unabridged.proxy.steps import StepFailed, Steps
 from unabridged.proxy.store import (
     RECEIPTS,
@@ -255,6 +257,12 @@ def assemble(
         config=config,
         exchange=exchange,
         callers=callers,
+        sidecar=Sidecar(
+            config=lambda: config,
+            abridge=exchange.abridge,
+            originals=Originals(),
+            receipts=receipts,
+        ),
         admin=Admin(
             ring=records.ring,
             till=treasury.spendings.till,
