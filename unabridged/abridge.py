@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import COMPRESSORS, compress
 from unabridged.compression.compress import compressor as strategy
 from unabridged.compression.encoder import Encoder
@@ -57,19 +58,22 @@ def abridge(
     question: str | None = None,
     scorer: Callable[[], Scorer] | None = None,
     encoder: Callable[[], Encoder | None] = lambda: None,
+    classifier: Callable[[], Classifier | None] = lambda: None,
 ) -> Abridged:
     """Compress a plain text, or a request body (a JSON object that a prompt lives in).
 
     `count` gives the tokens of a text in the upstream model's tokenizer, `question` is what
-    documents are judged by (None: the split looks for it), and `scorer` and `encoder` load the
-    models of a policy that needs them.
+    documents are judged by (None: the split looks for it), and `scorer`, `encoder` and `classifier`
+    load the models of a policy that needs them.
     """
     split_up = split if is_body(prompt) else split_text
     found = split_up(prompt, policy, question)
     plan = allot(found, policy, count)
     return Abridged(
         plan=plan,
-        compressed=compress(found, plan, policy, count, scorer=scorer, encoder=encoder),
+        compressed=compress(
+            found, plan, policy, count, scorer=scorer, encoder=encoder, classifier=classifier
+        ),
     )
 
 
@@ -113,12 +117,21 @@ def compress_prompt(
     model: str | None = None,
     scorer: Callable[[], Scorer] | None = None,
     encoder: Callable[[], Encoder | None] = lambda: None,
+    classifier: Callable[[], Classifier | None] = lambda: None,
 ) -> Abridged:
     """`abridge` with a shipped policy and the tokenizer of `model` (None: the one that the
     request body names). Raises what `policy_for` raises."""
     policy = policy_for(compressor, rate=rate, tokens=tokens)
     count = counter(model_of(prompt) if model is None else model)
-    return abridge(prompt, policy, count=count, question=question, scorer=scorer, encoder=encoder)
+    return abridge(
+        prompt,
+        policy,
+        count=count,
+        question=question,
+        scorer=scorer,
+        encoder=encoder,
+        classifier=classifier,
+    )
 
 
 def is_body(prompt: str) -> bool:

@@ -51,12 +51,12 @@ def prompt_of(row: dict[str, Any], blind: bool) -> Prompt:
 
 def head(name: str, job: Job) -> Cut:
     """The beginning of the documents."""
-    return _in_order(job, _units(job.segments))
+    return _in_order(job, _units(job.segments, ()))
 
 
 def at_random(name: str, job: Job) -> Cut:
     """Sentences drawn with a fixed seed."""
-    units = list(_units(job.segments))
+    units = list(_units(job.segments, ()))
     random.Random(7).shuffle(units)
     return _in_order(job, units)
 

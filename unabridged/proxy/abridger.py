@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from unabridged.compression import body as bodies
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count
 from unabridged.compression.plan import Plan
@@ -60,6 +61,8 @@ class Abridger:
     """Gives what loads the policy's causal model; None: there is none."""
     encoder: Callable[[Policy], Callable[[], Encoder | None]]
     """Gives the policy's sentence encoder, or None while there is none."""
+    classifier: Callable[[Policy], Callable[[], Classifier | None]]
+    """Gives what judges the policy's words, or None while nothing does."""
     scorer_name: Callable[[str, Policy], str]
     """(compressor, policy) -> the weights the outcome depends on; empty: on none."""
     run: Run
@@ -119,6 +122,7 @@ class Abridger:
                 count,
                 scorer=self.scorer(policy),
                 encoder=self.encoder(policy),
+                classifier=self.classifier(policy),
                 run=run,
                 checkpoint=checkpoint,
             )

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from unabridged.compression.by_tongue import ByTongue
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.scorer import Scorer
-from unabridged.proxy.weights import Source, default_home, locate
+from unabridged.proxy.classifiers import ASKING, EMBEDDED, ENGLISH, TONGUES
+from unabridged.proxy.weights import NotPulled, Source, base_of, default_home, locate
 
 
 def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | None:
@@ -44,3 +47,39 @@ def _encoder(place: Path) -> Encoder:
     from unabridged.compression.sentence_encoder import SentenceEncoder
 
     return SentenceEncoder(place)
+
+
+def installed_classifier(source: str, home: Path | None = None) -> Callable[[], Classifier | None]:
+    """What gives the token classifier of a source, loading it when first called: one for all who
+    ask in this process. It gives None where its weights are not there.
+
+    Raises UnknownSource.
+    """
+    if source == EMBEDDED:
+        parts = [installed_classifier(each, home) for each in (ENGLISH, TONGUES)]
+        both = ByTongue(parts, installed_classifier(ASKING, home))
+        return lambda: both if parts[0]() is not None else None
+    place = locate(Source.parse(source), home or default_home())
+    return lambda: _classifier(place, home) if place and _whole(place, home) else None
+
+
+def load_classifier(place: Path, home: Path | None = None) -> Classifier:
+    """The classifier of a directory: a whole model, or an adapter with its base from the model
+    cache `home` (None: the default one). Raises NotPulled if the base is not there."""
+    from unabridged.compression.token_classifier import TokenClassifier
+
+    source = base_of(place)
+    base = locate(Source.parse(source), home or default_home()) if source else None
+    if source and base is None:
+        raise NotPulled(f"{place.name} adapts {source}: `unabridged models pull {source}`")
+    return TokenClassifier(place, base=base)
+
+
+def _whole(place: Path, home: Path | None) -> bool:
+    source = base_of(place)
+    return source is None or locate(Source.parse(source), home or default_home()) is not None
+
+
+@cache
+def _classifier(place: Path, home: Path | None) -> Classifier:
+    return load_classifier(place, home)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,7 @@ import platformdirs
 import uvicorn
 
 from unabridged.compression.body import read
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import compress, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
@@ -33,9 +35,11 @@ from unabridged.proxy.admin import Admin
 from unabridged.proxy.app import App
 from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
+from unabridged.proxy.classifiers import Classifiers
 from unabridged.proxy.contexts import Contexts
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
+from unabridged.proxy.installed import load_classifier
 from unabridged.proxy.keys import load_keys
 from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import JsonLines, Receipts
@@ -63,6 +67,8 @@ SCORED = ("llmlingua", "longllmlingua")
 """Compressors whose outcome depends on the weights of a causal model."""
 ENCODED = ("auto",)
 """Compressors whose outcome depends on the weights of a sentence encoder."""
+JUDGED = ("llmlingua2",)
+"""Compressors whose outcome depends on the weights of a token classifier."""
 
 
 class NotServable(Exception):
@@ -151,6 +157,7 @@ def assemble(
     output: TextIO | None = None,
     scorers: Scorers | None = None,
     encoders: Encoders | None = None,
+    classifiers: Classifiers | None = None,
 ) -> App:
     """The application, with nothing started yet but the embedded store (if no other store is
     configured) and the loading of models.
@@ -175,10 +182,15 @@ def assemble(
     steps = steps or the_steps()
     scorers = scorers or Scorers(models or default_home(), _load_scorer)
     encoders = encoders or Encoders(models or default_home(), _load_encoder)
+    classifiers = classifiers or Classifiers(
+        models or default_home(), partial(load_classifier, home=models)
+    )
 
     def weights(compressor: str, policy: Policy) -> str:
         if compressor in ENCODED:
             return encoders.revision(policy)
+        if compressor in JUDGED:
+            return classifiers.revision(policy)
         return scorers.revision(policy) if compressor in SCORED else ""
 
     server = config.server
@@ -215,6 +227,7 @@ def assemble(
             counter=counter,
             scorer=scorers.of,
             encoder=encoders.of,
+            classifier=classifiers.of,
             scorer_name=weights,
             run=run_job,
         ),
@@ -245,6 +258,8 @@ def assemble(
                 scorers.begin(choice.policy.scorer)
             if choice.policy.compressor in ENCODED:
                 encoders.begin(choice.policy)
+            if choice.policy.compressor in JUDGED:
+                classifiers.begin(choice.policy)
         try:
             async with treasury.running():
                 yield
@@ -273,6 +288,7 @@ def assemble(
             *warming,
             *(f"loading scorer {source}" for source in scorers.loading),
             *(f"loading encoder {source}" for source in encoders.loading),
+            *(f"loading classifier {source}" for source in classifiers.loading),
         ],
         running=running,
         stop=stop,

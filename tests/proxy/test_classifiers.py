@@ -1,0 +1,69 @@
+"""A classifier serves once it is loaded; nobody waits for a model."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "compression"))
+
+from judging import Judging
+
+from unabridged.policies.policy import Policy, Words
+from unabridged.proxy.classifiers import Classifiers
+
+
+def settled(classifiers: Classifiers) -> None:
+    end = time.monotonic() + 3
+    while classifiers.loading:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_classifier_is_given_once_it_is_loaded_and_remembers_words(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    policy, inner = Policy(classifier=f"path:{tmp_path}"), Judging()
+    classifiers = Classifiers(tmp_path, lambda _: inner)
+    assert classifiers.revision(policy) == ""
+    classifiers.begin(policy)
+    settled(classifiers)
+    ready = classifiers.of(policy)()
+    assert ready is not None
+    assert inner.revision in classifiers.revision(policy)
+    for _ in range(2):
+        ready.judge(["a tide"])
+    assert inner.judged == ["a tide"]
+
+
+def test_the_embedded_one_loads_what_the_text_needs(tmp_path: Path) -> None:
+    loaded: list[str] = []
+
+    def load(place: Path) -> Judging:
+        loaded.append(place.name)
+        return Judging(name=place.name)
+
+    classifiers = Classifiers(tmp_path, load)
+    classifiers.begin(Policy())
+    settled(classifiers)
+    ready = classifiers.of(Policy())()
+    assert ready is not None and loaded == ["english"]
+    assert not ready.asks
+    asking = Policy(words=Words(by_question="classifier"))
+    assert classifiers.of(asking)() is not None
+    classifiers.begin(asking)
+    settled(classifiers)
+    again = classifiers.of(asking)()
+    assert again is not None and again.asks is False  # this fake reads no question
+    assert sorted(loaded) == ["asking", "english"]
+
+
+def test_weights_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
+    def broken(place: Path) -> Judging:
+        raise OSError
+
+    classifiers = Classifiers(tmp_path, broken)
+    classifiers.begin(Policy())
+    settled(classifiers)
+    assert classifiers.failed == ["embedded:english"]
+    assert classifiers.of(Policy())() is None
