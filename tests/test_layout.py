@@ -25,6 +25,7 @@ MODEL_FILES = {
     "compression/causal_lm.py",
     "compression/generate.py",
     "compression/sentence_encoder.py",
+    "compression/token_classifier.py",
     "proxy/gguf_weights.py",
 }
 """The files that may import torch and transformers."""

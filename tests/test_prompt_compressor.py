@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+sys.path.insert(0, str(Path(__file__).parent / "compression"))
+
+from judging import Judging
+
 from unabridged import PromptCompressor
 from unabridged.compression.scorer import TokenScores
-from unabridged.prompt_compressor import NotBuilt, source_of, structured
+from unabridged.prompt_compressor import source_of, structured
 
 PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 KEYS = {"compressed_prompt", "origin_tokens", "compressed_tokens", "ratio", "rate", "saving"}
@@ -97,9 +103,40 @@ def test_the_published_call_of_longllmlingua_runs(compressor: PromptCompressor) 
     assert asked - 2 <= done["compressed_tokens"] <= asked + 1
 
 
-def test_the_published_call_of_llmlingua2_says_that_it_is_to_come() -> None:
-    with pytest.raises(NotBuilt, match="LLMLingua-2 is not built yet"):
-        PromptCompressor("microsoft/llmlingua-2-xlm-roberta-large-meetingbank", use_llmlingua2=True)
+def test_the_published_call_of_llmlingua2_runs() -> None:
+    judging = Judging({"cost": 0.9, "footbridge": 0.9})
+    compressor = PromptCompressor(
+        "microsoft/llmlingua-2-xlm-roberta-large-meetingbank",
+        use_llmlingua2=True,
+        classifier=judging,
+        count=count,
+    )
+    done = compressor.compress_prompt(
+        DOCUMENTS,
+        rate=0.33,
+        force_tokens=["\n", "?"],
+        force_reserve_digit=True,
+        drop_consecutive=True,
+        chunk_end_tokens=[".", "\n"],
+        return_word_label=True,
+    )
+    assert done.keys() >= KEYS
+    asked = 0.33 * done["origin_tokens"]
+    assert asked - 3 <= done["compressed_tokens"] <= asked + 1
+    assert "341,900" in done["compressed_prompt"]
+    assert len(done["compressed_prompt_list"]) == len(DOCUMENTS)
+    labels = done["fn_labeled_original_prompt"].split("\t\t|\t\t")
+    assert "footbridge 1" in labels and "the 0" in labels
+
+
+def test_llmlingua2_keeps_the_best_contexts_where_a_target_is_set() -> None:
+    judging = Judging({"harbour": 1.0, "wall": 1.0, "Penrose": 1.0})
+    compressor = PromptCompressor(use_llmlingua2=True, classifier=judging, count=count)
+    done = compressor.compress_prompt_llmlingua2(DOCUMENTS, target_token=20, target_context=1)
+    [only] = done["compressed_prompt_list"]
+    assert "harbour" in only
+    with pytest.raises(ValueError, match="use_llmlingua2"):
+        PromptCompressor(scorer=Lengths()).compress_prompt_llmlingua2("a b c")
 
 
 def test_ratio_is_the_share_to_drop_and_warned_of(compressor: PromptCompressor) -> None:

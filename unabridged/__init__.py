@@ -29,12 +29,15 @@ def compress(prompt: str, **wanted: Any) -> Abridged:
     is used if its weights are on this machine.
     """
     from unabridged.abridge import compress_prompt, policy_for
-    from unabridged.proxy.installed import installed, installed_encoder
+    from unabridged.proxy.installed import installed, installed_classifier, installed_encoder
 
     if wanted.get("scorer") is None:
         wanted["scorer"] = installed(policy_for(wanted.get("compressor", "auto")).scorer)
     if wanted.get("encoder") is None:
         wanted["encoder"] = installed_encoder(policy_for(wanted.get("compressor", "auto")).encoder)
+    if wanted.get("classifier") is None:
+        policy = policy_for(wanted.get("compressor", "auto"))
+        wanted["classifier"] = installed_classifier(policy.classifier)
     return compress_prompt(prompt, **wanted)
 
 

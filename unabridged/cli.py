@@ -172,7 +172,7 @@ def compress(
     A terminal shows what was cut; a pipe gets the shortened text.
     """
     from unabridged.abridge import compress_prompt, policy_for, record
-    from unabridged.proxy.installed import installed, installed_encoder
+    from unabridged.proxy.installed import installed, installed_classifier, installed_encoder
 
     prompt = terminal.read(file)
     try:
@@ -188,6 +188,7 @@ def compress(
         compressor=compressor,
         scorer=installed(policy.scorer),
         encoder=installed_encoder(policy.encoder),
+        classifier=installed_classifier(policy.classifier),
     )
     milliseconds = (time.perf_counter() - started) * 1000
     if as_json:
@@ -237,10 +238,14 @@ def explain(
     """Show route and policy of a request, its parts and what each would keep. Sends nothing."""
     from unabridged import show
     from unabridged.explain import explain as explanation
-    from unabridged.proxy.installed import installed, installed_encoder
+    from unabridged.proxy.installed import installed, installed_classifier, installed_encoder
 
     found = explanation(
-        _config(config), terminal.read(request), scorer=installed, encoder=installed_encoder
+        _config(config),
+        terminal.read(request),
+        scorer=installed,
+        encoder=installed_encoder,
+        classifier=installed_classifier,
     )
     terminal.console().print(
         show.explained(found.choice, found.abridged.compressed, found.abridged.plan)
@@ -286,10 +291,11 @@ def models_pull(
     """Fetch weights; without a name, those that the default policies need."""
     from unabridged import machine
     from unabridged.policies.policy import Policy
+    from unabridged.proxy.classifiers import MANY_TONGUES
     from unabridged.proxy.weights import Source, default_home, pull
 
     home = default_home()
-    for name in sources or filter(None, [Policy().scorer, Policy().encoder]):
+    for name in sources or filter(None, [Policy().scorer, Policy().encoder, MANY_TONGUES]):
         source = Source.parse(name)
         with machine.progress(quiet=quiet) as tell:
             place = pull(source, home, tell)

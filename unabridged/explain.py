@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unabridged.abridge import Abridged, abridge
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
@@ -36,11 +37,12 @@ def explain(
     headers: Mapping[str, str] | None = None,
     scorer: Callable[[str], Callable[[], Scorer] | None] = lambda source: None,
     encoder: Callable[[str | None], Callable[[], Encoder | None]] = lambda source: lambda: None,
+    classifier: Callable[[str], Callable[[], Classifier | None]] = lambda source: lambda: None,
 ) -> Explanation:
     """Explain the request with this body, as if it came to `path` with these headers.
 
-    `scorer` and `encoder` give, for the source of a policy's weights, what loads them (None: not
-    at hand).
+    `scorer`, `encoder` and `classifier` give, for the source of a policy's weights, what loads
+    them (None: not at hand).
     Raises NotARequest, and what `Asked.parse` and `apply` raise.
     """
     headers = headers or {}
@@ -56,6 +58,7 @@ def explain(
         question=choice.question,
         scorer=scorer(choice.policy.scorer),
         encoder=encoder(choice.policy.encoder),
+        classifier=classifier(choice.policy.classifier),
     )
     return Explanation(choice=choice, abridged=abridged)
 

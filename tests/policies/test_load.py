@@ -12,7 +12,7 @@ from unabridged.policies.policy import Keep, Policy
 from unabridged.policies.problem import ConfigError
 from unabridged.policies.source import read
 
-BUILT = ("off", "lossless", "extractive", "llmlingua", "longllmlingua", "auto")
+BUILT = ("off", "lossless", "extractive", "llmlingua2", "llmlingua", "longllmlingua", "auto")
 UPSTREAM = "upstreams: {default: {url: https://api.openai.com/v1}}\n"
 
 
@@ -33,6 +33,7 @@ def test_the_shipped_file_is_valid_and_holds_the_promised_policies() -> None:
         "lossless",
         "extractive",
         "llmlingua",
+        "llmlingua2",
         "longllmlingua",
         "auto",
     }
@@ -133,13 +134,6 @@ def test_all_errors_come_at_once_in_the_order_of_the_lines() -> None:
         "u.yaml:7: policies.fast.floor: must be > 0 and <= 1, not 2",
         "u.yaml:8: policies.fast: given twice; first on line 7",
         "u.yaml:9: unknown key 'sever'; did you mean 'server'?",
-    ]
-
-
-def test_a_compressor_that_is_planned_is_refused_and_not_faked() -> None:
-    assert policy_problems("compressor: llmlingua2") == [
-        "u.yaml:4: policies.fast.compressor: 'llmlingua2' is not built yet; "
-        "built: off, lossless, extractive, llmlingua, longllmlingua, auto"
     ]
 
 

@@ -20,6 +20,7 @@ TABLES = {
     "Match": "`routes[].match`",
     "Policy": "`policies.NAME`",
     "Perplexity": "`policies.NAME.perplexity`",
+    "Words": "`policies.NAME.words`",
     "Keep": "`policies.NAME.keep`",
     "Range": "`policies.NAME.ranges[]`",
     "SplitRule": "`policies.NAME.split[]`",

@@ -27,7 +27,8 @@ class ByTongue:
 
     @property
     def asks(self) -> bool:
-        return self._asking() is not None
+        asking = self._asking()
+        return asking is not None and asking.asks
 
     def reads(self, text: str) -> bool:
         return any(part is not None and part.reads(text) for part in (p() for p in self._parts))

@@ -1,4 +1,4 @@
-"""Remembers what a classifier made of texts: any later rate, budget or force list needs no model."""
+"""Remembers what a classifier made of texts: any later rate or budget needs no model."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unabridged.compression.prompt import Span
+
 Pool = Literal["mean", "first"]
 
 ENDS = (".", "\n")
@@ -77,23 +79,28 @@ def halves(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def pooled(
     spans: NDArray[np.int32],
     values: NDArray[np.float32],
-    edges: NDArray[np.int64],
+    stretches: Sequence[Sequence[Span]],
     pool: Pool = "mean",
 ) -> NDArray[np.float64]:
-    """One value for each stretch between two neighbouring `edges`, from its tokens' values: their
-    mean, or the first one's. A token belongs to the stretch that holds its last character; a
-    stretch without a token gets nan.
+    """One value for each stretch of a text (one span or several, sorted), from the values of the
+    tokens whose last character lies in it: their mean, or that of the first. A stretch without a
+    token gets nan.
     """
-    stretches = len(edges) - 1
-    at = np.searchsorted(edges, spans[:, 1], side="left") - 1
-    inside = (spans[:, 1] > spans[:, 0]) & (at >= 0) & (at < stretches)
-    at, values = at[inside], values[inside]
-    found = np.full(stretches, np.nan)
+    real = spans[:, 1] > spans[:, 0]
+    ends, known = spans[real, 1], values[real].astype(np.float64)
+    flat = np.array([span for each in stretches for span in each], dtype=np.int64).reshape(-1, 2)
+    if not len(flat):
+        return np.zeros(0)
+    of = np.cumsum([0, *map(len, stretches)])[:-1]
+    first = np.searchsorted(ends, flat[:, 0], side="right")
+    last = np.searchsorted(ends, flat[:, 1], side="right")
+    counts = np.add.reduceat(last - first, of)
     if pool == "first":
-        # Assigned from the last token to the first, so that the first one stands.
-        found[at[::-1]] = values[::-1]
-        return found
-    counts = np.bincount(at, minlength=stretches)
-    sums = np.bincount(at, weights=values, minlength=stretches)
-    np.divide(sums, counts, out=found, where=counts > 0)
+        at = np.where(last > first, first, len(known))
+        leading = np.minimum.reduceat(at, of)
+        return np.append(known, np.nan)[leading]
+    sums = np.concatenate([[0.0], np.cumsum(known)])
+    totals = np.add.reduceat(sums[last] - sums[first], of)
+    found = np.full(len(stretches), np.nan)
+    np.divide(totals, counts, out=found, where=counts > 0)
     return found

@@ -29,6 +29,7 @@ COMPRESSORS: dict[str, str] = {
 }
 """Where each compressor is found: import strings, so that torch loads when it is chosen."""
 
+
 class UnknownCompressor(ValueError):
     """No compressor has this name."""
 

@@ -15,7 +15,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from unabridged.compression.classifier import Judged, NoClassifier, Classifier, pooled
+from unabridged.compression.classifier import Classifier, Judged, NoClassifier, pooled
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import Spans, clip, extract, normalise
 from unabridged.compression.llmlingua import Block, Scored, blocks_of, by_words, choose, must_stay
@@ -63,7 +63,14 @@ def llmlingua2(job: Job) -> Cut:
         )
     wishes = job.policy.words
     judged = read(job, classifier)
-    found = [each for i in range(len(job.segments)) for each in _words(job, i, judged[i])]
+    blocks: list[list[Block]] = [[] for _ in job.segments]
+    for block in blocks_of(job):
+        blocks[block.segment].append(block)
+    found = [
+        each
+        for i, (own, made) in enumerate(zip(blocks, judged, strict=True))
+        for each in _words(job, i, own, made)
+    ]
     ranked, how = _ranked(job, found)
     let_in = _let_in(wishes, [each.block.segment for each in ranked], len(job.segments))
     share = wishes.first if by_question(job) else 0.0
@@ -96,17 +103,16 @@ def by_question(job: Job) -> bool:
     return asked and not any(segment.kind == "demonstration" for segment in job.segments)
 
 
-def _words(job: Job, index: int, judged: Judged) -> list[Words]:
+def _words(job: Job, index: int, blocks: Sequence[Block], judged: Judged) -> list[Words]:
     """The blocks of a segment with the values of their words."""
     segment = job.segments[index]
-    blocks = blocks_of(index, segment, job)
     units = [unit for block in blocks for unit in block.units]
     if not units:
         return []
     spans = judged.spans + segment.content[0]
     keep = judged.keep if judged.sentence is None else judged.keep * judged.sentence**SENTENCE
-    edges = np.array([units[0].start, *(unit.end for unit in units)])
-    likely = worth(segment.text, units, pooled(spans, keep, edges, job.policy.words.pool))
+    stretches = [unit.spans for unit in units]
+    likely = worth(segment.text, units, pooled(spans, keep, stretches, job.policy.words.pool))
     costs = [job.count(segment.text[unit.start : unit.end]) for unit in units]
     frame = job.count(segment.text[: segment.content[0]] + segment.text[segment.content[1] :])
     values = priced(likely, np.array(costs, dtype=float), frame)
@@ -159,6 +165,11 @@ def worth(text: str, units: Sequence[Unit], values: NDArray[np.float64]) -> NDAr
             found[i], best = LINE * best, 0.0
         else:
             found[i] = 1.0
+    host = 0
+    for i, unit in enumerate(units):
+        # What a name can do without never comes before the name.
+        host = host if unit.start < units[host].end else i
+        found[i] = min(found[i], found[host])
     return found
 
 

@@ -15,9 +15,6 @@ from unabridged.policies.config import Config, Route
 from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
 from unabridged.policies.source import Source, read
 
-PLANNED = ("llmlingua2",)
-"""Compressors that the documentation speaks of and that are still to be built."""
-
 
 def load(path: Path | None, *, compressors: Collection[str]) -> Config:
     """The configuration of a file; None: the one that ships with the package.
@@ -53,7 +50,7 @@ def parse(text: str, name: str, *, compressors: Collection[str]) -> Config:
     for place, message in (
         *_dangling(whole),
         *_budgets(whole, compressors),
-        *_not_built(data, compressors),
+        *_unknown(data, compressors),
     ):
         problems.append(_problem(source, place, message))
     try:
@@ -159,17 +156,14 @@ def _budgets(data: Mapping[str, Any], compressors: Collection[str]) -> list[tupl
     return found
 
 
-def _not_built(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:
-    """Policies of the file whose compressor does not exist, or not yet."""
+def _unknown(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:
+    """Policies of the file whose compressor does not exist."""
     policies = data.get("policies")
     found: list[tuple[Place, str]] = []
     for name, policy in policies.items() if isinstance(policies, dict) else ():
         wanted = policy.get("compressor") if isinstance(policy, dict) else None
         if not isinstance(wanted, str) or wanted in compressors:
             continue
-        if wanted in PLANNED:
-            said = f"{wanted!r} is not built yet; built: " + ", ".join(compressors)
-        else:
-            said = f"unknown compressor {wanted!r}; " + meant(wanted, compressors)
+        said = f"unknown compressor {wanted!r}; " + meant(wanted, compressors)
         found.append((("policies", name, "compressor"), said))
     return found

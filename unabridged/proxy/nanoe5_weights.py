@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def read(data: bytes) -> Header:
         positions=positions,
         types=types,
         epsilon=epsilon,
-        pieces=tuple(blob[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)),
+        pieces=tuple(blob[a:b].decode() for a, b in pairwise(offsets)),
         scores=scores,
         special={"<s>": bos, "</s>": eos, "<pad>": pad, "<unk>": unk},
         tensors=tensors,
@@ -129,7 +130,9 @@ def _tensors(header: Header, data: bytes) -> Any:
         blocks = np.frombuffer(data, _BLOCK, rows * columns // 32, header.tensors[name])
         low, high = blocks["pairs"] & 15, blocks["pairs"] >> 4
         levels = np.concatenate([low, high], axis=1).astype(np.float32) - 8
-        values: Array = (levels * blocks["scale"].astype(np.float32)[:, None]).reshape(rows, columns)
+        values: Array = (levels * blocks["scale"].astype(np.float32)[:, None]).reshape(
+            rows, columns
+        )
         return values
 
     size, inner = header.size, header.inner
@@ -137,8 +140,9 @@ def _tensors(header: Header, data: bytes) -> Any:
     yield at + "word_embeddings.weight", packed("emb.word", header.vocabulary, size)
     yield at + "position_embeddings.weight", plain("emb.pos", header.positions, size)
     # Only the first type was packed: a text is all of one.
-    yield at + "token_type_embeddings.weight", np.repeat(
-        plain("emb.type", 1, size), header.types, axis=0
+    yield (
+        at + "token_type_embeddings.weight",
+        np.repeat(plain("emb.type", 1, size), header.types, axis=0),
     )
     yield at + "LayerNorm.weight", plain("emb.ln.w", size)
     yield at + "LayerNorm.bias", plain("emb.ln.b", size)
@@ -175,8 +179,15 @@ def _write_config(header: Header, target: Path) -> None:
 
 
 def _write_tokenizer(header: Header, target: Path) -> None:
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from tokenizers import processors
+    from tokenizers import (
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
 
     names = {number: name for name, number in header.special.items()}
     vocabulary = [

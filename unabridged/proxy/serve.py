@@ -19,7 +19,6 @@ import platformdirs
 import uvicorn
 
 from unabridged.compression.body import read
-from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import compress, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
