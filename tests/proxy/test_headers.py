@@ -22,18 +22,18 @@ def test_every_other_header_goes_on_as_it_is_and_in_its_order(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
     ordinary = [(k, v) for k, v in headers if plain(k)]
-    sent = to_upstream(ordinary, host=b"h", bearer=None, own_keys=False, length=None)
+    sent = to_upstream(ordinary, host=b"h", key=None, own_keys=False, length=None)
     assert sent == [(b"host", b"h"), *ordinary]
     assert to_client(ordinary, receipt=[], changed=False, length=None) == ordinary
 
 
 def test_the_callers_credential_goes_on_only_if_it_is_the_upstreams() -> None:
     given = [(b"Authorization", b"Bearer mine"), (b"X-Api-Key", b"k"), (b"Cookie", b"c")]
-    open_proxy = to_upstream(given, host=b"h", bearer=None, own_keys=False, length=None)
+    open_proxy = to_upstream(given, host=b"h", key=None, own_keys=False, length=None)
     assert open_proxy[1:] == given
-    keyed = to_upstream(given, host=b"h", bearer=None, own_keys=True, length=None)
+    keyed = to_upstream(given, host=b"h", key=None, own_keys=True, length=None)
     assert keyed == [(b"host", b"h")]
-    operated = to_upstream(given, host=b"h", bearer="op", own_keys=True, length=None)
+    operated = to_upstream(given, host=b"h", key="op", own_keys=True, length=None)
     assert operated == [(b"host", b"h"), (b"authorization", b"Bearer op")]
 
 
@@ -46,7 +46,7 @@ def test_a_new_body_has_its_own_length_and_no_old_digest() -> None:
     given = [(b"Content-Length", b"9"), (b"ETag", b"x"), (b"Content-MD5", b"y"), (b"a", b"b")]
     got = to_client(given, receipt=[(b"r", b"1")], changed=True, length=4)
     assert got == [(b"a", b"b"), (b"content-length", b"4"), (b"r", b"1")]
-    assert to_upstream(given, host=b"h", bearer=None, own_keys=False, length=5)[-1] == (
+    assert to_upstream(given, host=b"h", key=None, own_keys=False, length=5)[-1] == (
         b"content-length",
         b"5",
     )

@@ -13,6 +13,9 @@ from unabridged.policies.config import Config
 from unabridged.policies.policy import Frozen, Override, Policy, Share
 from unabridged.policies.problem import meant, phrase, shown
 
+HEADERS = ("x-unabridged", "x-unabridged-policy", "x-unabridged-upstream")
+"""By which a caller asks."""
+
 
 class BadAsk(ValueError):
     """What the caller wrote cannot be understood; names the header or field and the limit."""
@@ -47,6 +50,8 @@ class Asked(Frozen):
     """Tokens the prompt may have, instead of the policy's rate."""
     question: str | None = None
     """What the documents are judged by, instead of what the split finds."""
+    upstream: str | None = None
+    """Name of the upstream to ask, and no other; never a URL."""
 
     @model_validator(mode="after")
     def _one_target(self) -> Asked:
@@ -56,9 +61,9 @@ class Asked(Frozen):
 
     @classmethod
     def parse(cls, headers: Mapping[str, str], extra: Any = None) -> Asked:
-        """Reads `x-unabridged-policy`, `x-unabridged: off` and the value of the body's
-        `unabridged` (None: not there). The body wins over the header, but for `off`, which
-        either can say. Raises BadAsk; the text of a question is never part of the error."""
+        """Reads the headers in HEADERS and the value of the body's `unabridged` (None: not
+        there). The body wins over the headers, but for `off`, which either can say. Raises
+        BadAsk; the text of a question is never part of the error."""
         lower = {name.lower(): value.strip() for name, value in headers.items()}
         switch = lower.get("x-unabridged")
         if switch is not None and switch.lower() != "off":
@@ -72,6 +77,7 @@ class Asked(Frozen):
         return asked.model_copy(
             update={
                 "policy": asked.policy or lower.get("x-unabridged-policy") or None,
+                "upstream": asked.upstream or lower.get("x-unabridged-upstream") or None,
                 "off": asked.off or switch is not None,
             }
         )
@@ -88,6 +94,9 @@ def apply(choice: Choice, config: Config, asked: Asked) -> Choice:
         _allowed("policy", granting)
         choice = _switched(choice, config, asked.policy)
         granting.append((choice.policy_name, choice.policy))
+    if asked.upstream is not None:
+        _allowed("upstream", granting)
+        choice = _sent_to(choice, config, asked.upstream)
     if asked.off or (asked.policy is not None and choice.policy.compressor == "off"):
         _allowed("off", granting[:1])
     if asked.off:
@@ -123,6 +132,20 @@ def _switched(choice: Choice, config: Config, name: str) -> Choice:
         policy_name=name,
         policy=config.policies[name],
         why=f"{choice.why}; the caller asks for policy {name!r}",
+    )
+
+
+def _sent_to(choice: Choice, config: Config, name: str) -> Choice:
+    if name not in config.upstreams:
+        known = meant(name, sorted(config.upstreams))
+        raise BadAsk(f"unknown upstream {shown(name)}; {known}")
+    return replace(
+        choice,
+        upstream_name=name,
+        upstream=config.upstreams[name],
+        fallbacks=(),
+        weights={},
+        why=f"{choice.why}; the caller asks for upstream {name!r}",
     )
 
 

@@ -40,6 +40,10 @@ class Choice:
     upstream: Upstream
     why: str
     """In words a person can read, such as: route 2 'rag': model matches 'gpt-4o*'."""
+    fallbacks: tuple[str, ...] = ()
+    """Names of the upstreams that are asked after `upstream_name`."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Shares of the requests that go first to one of them; empty: all go to `upstream_name`."""
     question: str | None = None
     """What the caller named as the question; None: the split looks for it."""
 
@@ -58,6 +62,8 @@ def choose(config: Config, facts: Facts) -> Choice:
             policy=config.policies[route.policy],
             upstream_name=route.upstream,
             upstream=config.upstreams[route.upstream],
+            fallbacks=route.fallbacks,
+            weights=route.weights,
             why=f"{name}: " + (", ".join(reasons) or "fits every request"),
         )
     upstream = "default" if "default" in config.upstreams else next(iter(config.upstreams))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,24 +11,55 @@ from unabridged.policies.policy import Frozen, Policy
 
 
 class Upstream(Frozen):
-    """An OpenAI-compatible server that requests are sent to."""
+    """A server that requests are sent to: one compatible with OpenAI's, or any provider's by way
+    of litellm."""
 
+    kind: Literal["openai", "litellm"] = "openai"
+    """openai: the caller's bytes go to `url`; litellm: the request is translated for `provider`."""
     url: str = Field(
-        pattern=r"^https?://[^/?#]+(/[^?#]*)?$", examples=["https://api.openai.com/v1"]
+        default="",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        examples=["https://api.openai.com/v1"],
     )
-    """Base URL, such as https://api.openai.com/v1; what a client puts behind /v1 is put here."""
+    """Base URL, such as https://api.openai.com/v1; what a client puts behind /v1 is put here. For
+    kind litellm: the provider's own, if it is left out."""
+    provider: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$", examples=["anthropic"])
+    """For kind litellm: its name for the provider, put before the names of models: anthropic,
+    bedrock, gemini, vertex_ai, cohere, mistral, ..."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """For kind litellm: how often its router tries again."""
+    model_fallbacks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For kind litellm: models that its router asks when one fails, by that one's name."""
+    params: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """For kind litellm: more of its parameters, such as aws_region_name. Secrets belong in the
+    environment, where litellm looks for each provider's own."""
     api_key_env: str | None = None
     """Environment variable with the operator's credential; null: the caller's own
     Authorization is forwarded."""
+    api_key_header: str = Field(default="authorization", pattern=r"^[a-z0-9-]+$")
+    """Header that carries the operator's credential, in small letters: authorization (as
+    `Bearer KEY`), x-api-key (Anthropic), api-key (Azure) and the like (as it is)."""
     connect_seconds: float = Field(default=5.0, gt=0)
     """Longest wait for a connection."""
     first_byte_seconds: float = Field(default=600.0, gt=0)
     """Longest wait for the first byte of an answer."""
     idle_seconds: float = Field(default=600.0, gt=0)
     """Longest silence between two pieces of an answer."""
+    failures: int = Field(default=3, ge=1)
+    """Failures in a row after which it is passed over, where its route has others."""
+    cooldown_seconds: float = Field(default=30.0, ge=0)
+    """How long it is passed over then."""
     tokenizer: str | None = None
     """Tokenizer to count with where the model's name does not tell it: o200k_base,
     cl100k_base or path:FILE of a tokenizer.json."""
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Upstream:
+        if self.kind == "openai" and not self.url:
+            raise ValueError("url is required, such as https://api.openai.com/v1")
+        if self.kind == "litellm" and self.provider is None:
+            raise ValueError("provider is required for kind litellm, such as anthropic")
+        return self
 
 
 class Match(Frozen):
@@ -57,6 +88,13 @@ class Route(Frozen):
     """Name of the policy."""
     upstream: str = "default"
     """Name of the upstream."""
+    fallbacks: tuple[str, ...] = ()
+    """Upstreams that are asked in this order while those before them fail: before the first byte
+    of an answer, after a connection that fails, a timeout, or status 408, 429, 500, 502 to 504 or
+    529."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Shares of the requests that go first to one or another of these upstreams; empty: all go
+    first to `upstream`."""
     on_disconnect: Literal["abort", "drain"] = "abort"
     """When the client goes in mid-answer: close the upstream's answer and charge what was read,
     or read it to its end and charge what the upstream says."""
@@ -153,7 +191,14 @@ class Config(Frozen):
             if route.policy not in self.policies:
                 known = ", ".join(sorted(self.policies))
                 raise ValueError(f"unknown policy {route.policy!r} in routes; known: {known}")
-            if route.upstream not in self.upstreams:
-                known = ", ".join(sorted(self.upstreams))
-                raise ValueError(f"unknown upstream {route.upstream!r} in routes; known: {known}")
+            for name in (route.upstream, *route.fallbacks):
+                if name not in self.upstreams:
+                    known = ", ".join(sorted(self.upstreams))
+                    raise ValueError(f"unknown upstream {name!r} in routes; known: {known}")
+            for name in route.weights:
+                if name not in (route.upstream, *route.fallbacks):
+                    raise ValueError(
+                        f"weights name {name!r}, which is neither the route's upstream nor one of"
+                        " its fallbacks"
+                    )
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,24 @@ def _dangling(data: Mapping[str, Any]) -> list[tuple[Place, str]]:
                 if key not in route:
                     said += f" (used where a route names no {key})"
                 found.append((("routes", index, key), said))
+        found += _other_upstreams(index, route, data.get("upstreams"))
     return found
+
+
+def _other_upstreams(index: int, route: Any, known: Any) -> Iterator[tuple[Place, str]]:
+    """Fallbacks that are not there, and weights of what is not among them."""
+    if not isinstance(known, dict) or not isinstance(route, dict):
+        return
+    fallbacks, weights = route.get("fallbacks"), route.get("weights")
+    own = [route.get("upstream", "default"), *(fallbacks if isinstance(fallbacks, list) else ())]
+    for number, name in enumerate(own[1:]):
+        if isinstance(name, str) and name not in known:
+            said = f"unknown upstream {name!r}; {meant(name, sorted(known))}"
+            yield ("routes", index, "fallbacks", number), said
+    for name in weights if isinstance(weights, dict) else ():
+        if name not in own:
+            said = f"{name!r} is neither this route's upstream nor one of its fallbacks"
+            yield ("routes", index, "weights", name), said
 
 
 def _budgets(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:

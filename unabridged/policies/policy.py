@@ -14,7 +14,7 @@ Kind = Literal[
 JSON punctuation; it is never cut."""
 
 Share = Annotated[float, Field(gt=0, le=1)]
-Override = Literal["policy", "off", "rate", "tokens", "question"]
+Override = Literal["policy", "off", "rate", "tokens", "question", "upstream"]
 
 
 def _compiles(pattern: str) -> str:

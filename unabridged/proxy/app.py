@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import Receive, Scope, Send
 
+from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.admin import PREFIX as ADMIN
@@ -100,14 +101,14 @@ class App:
             key=caller.name if caller else None,
         )
         choice = choose(self.config, facts)
-        destination = self.exchange.destinations[choice.upstream_name]
+        if "x-unabridged-upstream" in facts.headers:
+            choice = apply(choice, self.config, Asked.parse(facts.headers))
+        upstream = self.exchange.upstreams.line(choice)
         money = self.exchange.money
         if money.counts and request.method in COUNTED:
-            await relay_counted(
-                request, send, destination, money=money, caller=caller, choice=choice
-            )
+            await relay_counted(request, send, upstream, money=money, caller=caller, choice=choice)
         else:
-            await relay(request, send, destination)
+            await relay(request, send, upstream)
 
     def _admit(self, request: Request) -> Key | None:
         """Raises BadKey and ForeignSite."""

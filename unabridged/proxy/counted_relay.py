@@ -15,9 +15,10 @@ from unabridged.proxy.errors import UpstreamBusy, UpstreamDown
 from unabridged.proxy.headers import first, to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft
-from unabridged.proxy.relay import Destination, pass_on
+from unabridged.proxy.relay import pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.spending import Spending, Spendings
+from unabridged.proxy.upstream import Call, Upstream
 
 COUNTED = ("POST", "PUT", "PATCH")
 """Methods that can cost something."""
@@ -26,7 +27,7 @@ COUNTED = ("POST", "PUT", "PATCH")
 async def relay_counted(
     request: Request,
     send: Send,
-    destination: Destination,
+    upstream: Upstream,
     *,
     money: Spendings,
     caller: Key | None,
@@ -44,7 +45,7 @@ async def relay_counted(
     async def work() -> None:
         try:
             sent = await _paid(spending, money, raw, body, model)
-            await _passed(request, send, destination, spending, sent)
+            await _passed(request, send, upstream, spending, sent)
         except (UpstreamDown, UpstreamBusy):
             spending.not_reached()
             raise
@@ -65,12 +66,18 @@ async def _paid(
 
 
 async def _passed(
-    request: Request, send: Send, destination: Destination, spending: Spending, sent: Sent
+    request: Request, send: Send, upstream: Upstream, spending: Spending, sent: Sent
 ) -> None:
-    call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
+    call = Call(
+        method=request.method,
+        target=request.target,
+        headers=request.headers,
+        body=sent.body,
+        rewritten=True,
+    )
     if spending.counted:
         call = replace(call, headers=unencoded(call.headers))
-    async with spending.answer(destination.upstream, call) as opened:
+    async with spending.answer(upstream, call) as opened:
         through = spending.watch(opened.status, opened.headers)
         headers = to_client(opened.headers, receipt=[], changed=spending.rewrites, length=None)
         await pass_on(opened, send, headers, through, dialect=dialect_of(request.path))

@@ -11,22 +11,23 @@ from starlette.types import Send
 
 from unabridged.compression import body as bodies
 from unabridged.compression.body import Body
-from unabridged.policies.asked import Asked, apply
+from unabridged.policies.asked import HEADERS, Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.callers import scopes
 from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
+from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
-from unabridged.proxy.relay import Chain, Destination, pass_on
+from unabridged.proxy.relay import Chain, pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.restore import Index, Restorer
 from unabridged.proxy.spending import Spending, Spendings
 from unabridged.proxy.surface import Surface
-from unabridged.proxy.upstream import Answer, Opened
+from unabridged.proxy.upstream import Answer, Call, Opened
 from unabridged.proxy.workers import QueueFull, Workers
 
 LARGE = 16 * 1024
@@ -38,8 +39,7 @@ class Exchange:
     """Everything that a request with a prompt needs, put together at start-up."""
 
     config: Config
-    destinations: dict[str, Destination]
-    """By the upstream's name."""
+    upstreams: Fleet
     reading: Workers
     """For short work that must not queue behind compressing."""
     abridge: Abridger
@@ -108,20 +108,27 @@ class Exchange:
         draft: Draft,
     ) -> None:
         """send -> restore."""
-        destination = self.destinations[spending.choice.upstream_name]
-        call = replace(destination.call(request, length=len(sent.body)), body=sent.body)
+        upstream = self.upstreams.line(spending.choice)
+        call = Call(
+            method=request.method,
+            target=request.target,
+            headers=request.headers,
+            body=sent.body,
+            rewritten=True,
+            served=lambda name: draft.note(upstream=name),
+        )
         if spending.counted:
             call = replace(call, headers=unencoded(call.headers))
         shortened = sent.compressed if surface.generates else None
         if shortened is None or spending.choice.policy.recovery == "off":
             return await self._stream(
-                spending.answer(destination.upstream, call), send, draft, None, spending, surface
+                spending.answer(upstream, call), send, draft, None, spending, surface
             )
         index = self.restore.prepare(shortened)
         try:
             call = replace(call, headers=unencoded(call.headers))
             answer = self._stream if draft.said["stream"] else self._whole
-            opening = spending.answer(destination.upstream, call)
+            opening = spending.answer(upstream, call)
             await answer(opening, send, draft, index, spending, surface)
         finally:
             index.drop()
@@ -165,7 +172,7 @@ class Exchange:
         if caller is not None and caller.policy is not None:
             choice = by_key(choice, self.config, caller.policy)
         extra = body.value("unabridged") if body else None
-        if extra is not None or "x-unabridged" in headers or "x-unabridged-policy" in headers:
+        if extra is not None or any(name in headers for name in HEADERS):
             choice = apply(choice, self.config, Asked.parse(headers, extra))
         draft.note(
             model=facts.model[:200],

@@ -39,23 +39,30 @@ def first(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 
 
 def to_upstream(
-    headers: Headers, *, host: bytes, bearer: str | None, own_keys: bool, length: int | None
+    headers: Headers,
+    *,
+    host: bytes,
+    key: str | None,
+    key_header: bytes = b"authorization",
+    own_keys: bool,
+    length: int | None,
 ) -> Headers:
     """The request headers that go on, in their order, with the upstream's own `Host`.
 
-    `bearer` is the operator's credential for the upstream and takes the place of the caller's.
+    `key` is the operator's credential for the upstream and takes the place of the caller's.
     With `own_keys` the caller's credential is one of ours and never goes on. `length` is the
     new Content-Length; None keeps the client's.
     """
     drop = _dropped(headers) | {b"expect", b"host"}
-    if bearer is not None or own_keys:
+    if key is not None or own_keys:
         drop |= CREDENTIALS
     if length is not None:
         drop |= {b"content-length"}
     kept = [(b"host", host)]
     kept += [(k, v) for k, v in headers if k.lower() not in drop and not _ours(k)]
-    if bearer is not None:
-        kept.append((b"authorization", b"Bearer " + bearer.encode()))
+    if key is not None:
+        scheme = b"Bearer " if key_header == b"authorization" else b""
+        kept.append((key_header, scheme + key.encode()))
     if length is not None:
         kept.append((b"content-length", str(length).encode()))
     return kept

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from starlette.types import Send
 
 from unabridged.proxy.dialect import OPENAI, Dialect, dialect_of
 from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
-from unabridged.proxy.headers import Headers, first, to_client, to_upstream
+from unabridged.proxy.headers import Headers, first, to_client
 from unabridged.proxy.request import Request
 from unabridged.proxy.sse import Watch, is_event_stream
 from unabridged.proxy.upstream import Call, Opened, Upstream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """An upstream and what our requests to it must say."""
-
-    upstream: Upstream
-    host: bytes
-    bearer: str | None
-    """The operator's credential; None: the caller's own goes on."""
-    own_keys: Callable[[], bool]
-    """True if callers present keys of ours, which never go on; the first key can be made while
-    the proxy runs."""
-
-    def call(self, request: Request, *, length: int | None = None) -> Call:
-        """The caller's request without its body; `length` is that of a new body."""
-        headers = to_upstream(
-            request.headers,
-            host=self.host,
-            bearer=self.bearer,
-            own_keys=self.own_keys(),
-            length=length,
-        )
-        return Call(method=request.method, target=request.target, headers=headers)
 
 
 class Filter(Protocol):
@@ -72,20 +47,17 @@ class Chain:
         return self.second.feed(self.first.flush()) + self.second.flush()
 
 
-async def relay(request: Request, send: Send, destination: Destination) -> None:
+async def relay(request: Request, send: Send, upstream: Upstream) -> None:
     """Any path but the ones that are treated specially. Raises before the first byte of the
     answer only, but for ClientGone."""
-    call = destination.call(request)
+    call = Call(method=request.method, target=request.target, headers=request.headers)
     if request.has_body:
-        headers = call.headers
-        if first(headers, b"content-length") is None:
-            headers = [*headers, (b"transfer-encoding", b"chunked")]
-        call = Call(method=call.method, target=call.target, headers=headers, body=request.pieces())
+        call = replace(call, body=request.pieces())
     else:
         await request.body()
 
     async def work() -> None:
-        async with destination.upstream.stream(call) as opened:
+        async with upstream.stream(call) as opened:
             request.abandon_body()
             headers = to_client(opened.headers, receipt=[], changed=False, length=None)
             await pass_on(opened, send, headers, dialect=dialect_of(request.path))

@@ -28,6 +28,7 @@ from unabridged.compression.split import split
 from unabridged.compression.tokens import counter
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
+from unabridged.policies.config import Upstream as UpstreamSettings
 from unabridged.policies.policy import Policy
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.admin import Admin
@@ -36,13 +37,15 @@ from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.classifiers import Classifiers
 from unabridged.proxy.contexts import Contexts
+from unabridged.proxy.destination import Destination
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
+from unabridged.proxy.fallback import Fleet, Health
 from unabridged.proxy.installed import load_classifier
 from unabridged.proxy.keys import load_keys
+from unabridged.proxy.litellm_upstream import LitellmUpstream
 from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import JsonLines, Receipts
-from unabridged.proxy.relay import Destination
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
 from unabridged.proxy.sidecar import Sidecar
@@ -68,6 +71,13 @@ ENCODED = ("auto",)
 """Compressors whose outcome depends on the weights of a sentence encoder."""
 JUDGED = ("llmlingua2",)
 """Compressors whose outcome depends on the weights of a token classifier."""
+
+
+KINDS: dict[str, Callable[[str, UpstreamSettings, str | None], HttpUpstream | LitellmUpstream]] = {
+    "openai": lambda name, settings, _: HttpUpstream(name, settings),
+    "litellm": LitellmUpstream,
+}
+"""What makes an upstream of each kind."""
 
 
 class NotServable(Exception):
@@ -206,18 +216,25 @@ def assemble(
         counter=counter,
         on_trouble=log.warning,
     )
-    upstreams = {name: HttpUpstream(name, each) for name, each in config.upstreams.items()}
+    upstreams = {
+        name: KINDS[each.kind](name, each, bearers[name]) for name, each in config.upstreams.items()
+    }
     exchange = Exchange(
         config=config,
-        destinations={
-            name: Destination(
-                upstream=upstream,
-                host=upstream.host,
-                bearer=bearers[name],
-                own_keys=lambda: not callers.open,
-            )
-            for name, upstream in upstreams.items()
-        },
+        upstreams=Fleet(
+            members={
+                name: Destination(
+                    name=name,
+                    upstream=upstream,
+                    host=upstream.host,
+                    key=bearers[name],
+                    key_header=config.upstreams[name].api_key_header.encode(),
+                    own_keys=lambda: not callers.open,
+                )
+                for name, upstream in upstreams.items()
+            },
+            health=Health(settings=config.upstreams),
+        ),
         reading=reading,
         abridge=Abridger(
             steps=steps,

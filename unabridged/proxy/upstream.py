@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,8 +27,13 @@ class Call:
     target: bytes
     """Path and query behind the upstream's base URL, such as b"/chat/completions"."""
     headers: Headers
-    """Sent as they are, in this order; must hold Host."""
+    """In this order. An HttpUpstream sends them as they are; a Destination makes of the caller's
+    own what this upstream is to see."""
     body: bytes | AsyncIterator[bytes] = b""
+    rewritten: bool = False
+    """True if the body is not the one that the headers tell the length of."""
+    served: Callable[[str], None] = lambda name: None
+    """Told the name of the upstream that answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

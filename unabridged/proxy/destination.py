@@ -1,0 +1,48 @@
+"""An upstream by its name in the configuration, and what requests to it must say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from unabridged.proxy.headers import first, to_upstream
+from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """An Upstream that takes requests as their callers wrote them."""
+
+    name: str
+    upstream: Upstream
+    host: bytes
+    key: str | None
+    """The operator's credential; None: the caller's own goes on."""
+    key_header: bytes
+    """Where the upstream looks for it."""
+    own_keys: Callable[[], bool]
+    """True if callers present keys of ours, which never go on; the first key can be made while
+    the proxy runs."""
+
+    async def send(self, call: Call) -> Answer:
+        return await self.upstream.send(self._addressed(call))
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[Opened]:
+        async with self.upstream.stream(self._addressed(call)) as opened:
+            call.served(self.name)
+            yield opened
+
+    def _addressed(self, call: Call) -> Call:
+        headers = to_upstream(
+            call.headers,
+            host=self.host,
+            key=self.key,
+            key_header=self.key_header,
+            own_keys=self.own_keys(),
+            length=len(call.body) if isinstance(call.body, bytes) and call.rewritten else None,
+        )
+        if not isinstance(call.body, bytes) and first(headers, b"content-length") is None:
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
+        return replace(call, headers=headers)

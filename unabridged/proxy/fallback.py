@@ -1,0 +1,110 @@
+"""Several upstreams for one route: who is asked first, and who when that one fails."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from unabridged.policies.choose import Choice
+from unabridged.policies.config import Upstream as Settings
+from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
+from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
+
+RETRIED = frozenset((408, 429, 500, 502, 503, 504, 529))
+"""Statuses after which another upstream is asked, if there is one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Health:
+    """Which upstreams have failed of late."""
+
+    settings: Mapping[str, Settings]
+    clock: Callable[[], float] = time.monotonic
+    _failures: dict[str, int] = field(default_factory=dict)
+    _until: dict[str, float] = field(default_factory=dict)
+
+    def failed(self, name: str) -> None:
+        """Once too often in a row, and it is passed over for a while."""
+        self._failures[name] = self._failures.get(name, 0) + 1
+        settings = self.settings[name]
+        if self._failures[name] >= settings.failures:
+            self._until[name] = self.clock() + settings.cooldown_seconds
+
+    def worked(self, name: str) -> None:
+        self._failures.pop(name, None)
+        self._until.pop(name, None)
+
+    def cooling(self, name: str) -> bool:
+        """True while it is passed over. One request tries it first when its time is over."""
+        return self.clock() < self._until.get(name, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """All upstreams, put together at start-up."""
+
+    members: Mapping[str, Upstream]
+    health: Health
+    draw: Callable[[], float] = random.random
+
+    def line(self, choice: Choice) -> Line:
+        """The upstreams of a request in the order in which they are asked: one drawn by its
+        weight, then the others as they stand, those that cool down last."""
+        names = [choice.upstream_name, *choice.fallbacks]
+        if choice.weights:
+            first = self._drawn(choice.weights, names)
+            names.sort(key=lambda name: name != first)
+        names.sort(key=self.health.cooling)
+        return Line([(name, self.members[name]) for name in names], self.health)
+
+    def _drawn(self, weights: Mapping[str, float], names: Sequence[str]) -> str:
+        well = [name for name in names if not self.health.cooling(name)] or list(names)
+        at = self.draw() * sum(weights.get(name, 0.0) for name in well)
+        for name in well:
+            at -= weights.get(name, 0.0)
+            if at < 0:
+                return name
+        return well[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An Upstream that asks one after the other, until one answers. Nothing of an answer has
+    gone to the client by then; a body that is still coming in can be sent only once."""
+
+    members: Sequence[tuple[str, Upstream]]
+    health: Health
+
+    async def send(self, call: Call) -> Answer:
+        async with self.stream(call) as opened:
+            body = b"".join([piece async for piece in opened.pieces()])
+            return Answer(status=opened.status, headers=opened.headers, body=body)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[Opened]:
+        left = self.members if isinstance(call.body, bytes) else self.members[:1]
+        async with AsyncExitStack() as stack:
+            yield await self._opened(call, left, stack)
+
+    async def _opened(
+        self, call: Call, left: Sequence[tuple[str, Upstream]], stack: AsyncExitStack
+    ) -> Opened:
+        for number, (name, upstream) in enumerate(left, 1):
+            last = number == len(left)
+            trying = AsyncExitStack()
+            try:
+                opened = await trying.enter_async_context(upstream.stream(call))
+            except (UpstreamDown, UpstreamSlow, UpstreamBusy):
+                self.health.failed(name)
+                if last:
+                    raise
+                continue
+            (self.health.failed if opened.status in RETRIED else self.health.worked)(name)
+            if last or opened.status not in RETRIED:
+                stack.push_async_exit(trying)
+                return opened
+            await trying.aclose()
+        raise AssertionError("a line has at least one upstream")
