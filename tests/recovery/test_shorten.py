@@ -21,6 +21,7 @@ def pairs(original: str, compressed: str) -> set[tuple[str, str]]:
     [
         ("Here Wilhelm Röntgen won.", "Here Wilhelm Röntg won.", "Wilhelm Röntg", "Wilhelm Röntgen"),
         ("By the Treaty of Ghent it", "By the Treaty Ghent it", "Treaty Ghent", "Treaty of Ghent"),
+        ("in the Bank of China Tower now", "in the Bank China Tower now", "Bank China", "Bank of China"),
         ("a span of 1,402 km is", "a span of 1,402 is", "1,402", "1,402 km"),
         ("그는 빌헬름 뢴트겐이 했다", "그는 빌헬름 뢴트 했다", "뢴트", "뢴트겐"),
         ("see src/main/parse.py here", "see src/main/pa.py here", "src/main/pa.py", "src/main/parse.py"),

@@ -147,15 +147,22 @@ def _readings(entity: Entity, cuts: Cuts, vocabulary: Vocabulary) -> Iterator[En
         yield entity
     if opened is not None:
         yield opened[1]
+    inner = _around_cuts(entity, cuts)
+    if inner not in (None, entity, opened and opened[1]):
+        yield inner
+
+
+def _around_cuts(entity: Entity, cuts: Cuts) -> Entity | None:
+    """What was cut between the words of a name, and the words beside it; None if nothing was."""
     pieces = cuts.within(entity.start, entity.end)
-    if len(pieces) > 1:
-        start, end = _word_around(cuts.text, pieces[0][1] - 1)[0], pieces[-1][0]
-        end += cuts.text[end] == " "
-        inner = Entity("name", start, _word_around(cuts.text, end)[1])
-        if inner.end < entity.end or (
-            start > entity.start and (opened is None or start > opened[1].start)
-        ):
-            yield inner
+    if len(pieces) < 2:
+        return None
+    text, gap, behind = cuts.text, pieces[0][1], pieces[-1][0]
+    first = entity.start + len(text[entity.start : gap].rstrip()) - 1
+    last = entity.end - len(text[behind : entity.end].lstrip()) + 1
+    if first < entity.start or last > entity.end:
+        return None
+    return Entity("name", _word_around(text, first)[0], _word_around(text, last)[1])
 
 
 def _han_name(entity: Entity, cuts: Cuts) -> Iterator[Entity]:
