@@ -198,12 +198,12 @@ def left_of(reply: str, texts: list[str], kept: list[Spans]) -> Iterator[Left]:
         forms: set[str] = set()
         for text, spans in zip(texts, kept, strict=True):
             for at in _places(text, name):
-                left = extract(text, clip(spans, at, at + len(name)))
+                if _runs_on(text, spans, at, at + len(name)):
+                    continue
+                left = _closed(squeeze(extract(text, clip(spans, at, at + len(name)))))
                 if WORD.findall(left) == WORD.findall(name):
-                    left = name  # only a mark is gone
-                if not _runs_on(text, spans, at, at + len(name)):
-                    left = _closed(squeeze(left))
-                    forms.add(left if WORD.search(left) else "")
+                    left = name  # at most a mark is gone
+                forms.add(left if WORD.search(left) else "")
         if not forms:
             continue
         form = name if name in forms else min(forms, key=lambda f: (-len(f), f))

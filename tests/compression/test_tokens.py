@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from unabridged.compression.tokens import UnknownTokenizer, counter, encoding_of, encodings
+from unabridged.compression.tokens import (
+    UnknownTokenizer,
+    counter,
+    encoding_of,
+    encodings,
+    known_words,
+)
 
 
 def test_a_model_is_counted_with_its_own_encoding():
@@ -83,3 +89,10 @@ def test_counting_imports_neither_litellm_nor_torch_nor_opens_a_socket():
         "assert not {'litellm', 'torch', 'transformers'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_word_of_some_language_is_known_and_a_part_of_one_is_not() -> None:
+    known = known_words()
+    assert known("treaty")
+    assert known("Welt")
+    assert not known("Röntg")

@@ -138,6 +138,7 @@ class FakePlan:
 class Edited:
     body: bytes
     edits: tuple[str, ...]
+    untouched: tuple[str, ...] = ()
 
 
 class FakeStreamRestorer:
@@ -146,6 +147,7 @@ class FakeStreamRestorer:
     def __init__(self, index: Any, surface: str = "chat") -> None:
         self.held = b""
         self.edits: list[str] = []
+        self.untouched: list[str] = []
 
     def feed(self, piece: bytes) -> bytes:
         whole = self.held + piece

@@ -11,10 +11,14 @@ from conftest import Edited, FakeStreamRestorer, fake_steps
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.restore import Index, Restorer, Restoring
 from unabridged.proxy.upstream import Answer
 from unabridged.proxy.workers import Workers
+from unabridged.recovery.answer import restore_answer
+from unabridged.recovery.index import Index as Cuts
+from unabridged.recovery.streams import stream_restorer
 
 JSON = [(b"Content-Type", b"application/json; charset=utf-8")]
 EVENTS = [(b"content-type", b"text/event-stream")]
@@ -114,3 +118,71 @@ def test_an_index_that_nobody_needs_leaves_nothing_behind(workers: Workers) -> N
             await index.ready()
 
     asyncio.run(main())
+
+
+ORIGINAL = "Read on. The Treaty of Ghent was signed."
+SENT = Compressed(
+    prompt=Prompt(
+        body="",
+        segments=(
+            Segment(
+                kind="document",
+                text=ORIGINAL[9:],
+                where=Where(path=("messages", 0, "content"), start=9),
+            ),
+        ),
+    ),
+    kept=(((0, 10), (13, 31)),),
+    why=("",),
+    tokens_before=(9,),
+    tokens_after=(8,),
+)
+REAL = {"index": Cuts.build, "restore_answer": restore_answer, "stream_restorer": stream_restorer}
+
+
+def told_by(workers: Workers, answer: Answer, *, audit: bool, stream: bool = False) -> Draft:
+    """What the receipt says of an answer in which the treaty was shortened."""
+    told = draft()
+
+    async def main() -> None:
+        restorer = Restorer(steps=fake_steps(**REAL), workers=workers)
+        index = restorer.prepare(SENT, audit=audit)
+        if not stream:
+            await restorer.whole(answer, index, told)
+            return
+        through = await restorer.stream(200, EVENTS, index, told)
+        assert through is not None
+        through.feed(answer.body)
+        through.flush()
+
+    asyncio.run(main())
+    return told
+
+
+WHOLE = b'{"choices": [{"index": 0, "message": {"content": "By the Treaty Ghent."}%s}]}'
+CHUNK = b'data: {"choices": [{"index": 0, "delta": {"content": "By the Treaty Ghent."}%s}]}\n\n'
+
+
+@pytest.mark.parametrize(("body", "stream"), [(WHOLE, False), (CHUNK, True)])
+def test_with_consent_the_receipt_says_where_each_edits_words_stand(
+    workers: Workers, body: bytes, stream: bool
+) -> None:
+    answer = Answer(status=200, headers=JSON, body=body % b"")
+    (edit,) = told_by(workers, answer, audit=True, stream=stream).said["edits"]
+    assert edit["place"] == "choices[0].message.content"
+    assert (edit["start"], edit["end"]) == (7, 19)
+    source = edit["source"]
+    assert source["place"] == "messages[0].content"
+    assert ORIGINAL[source["start"] : source["end"]] == "Treaty of Ghent"
+    assert "Treaty" not in str(edit)
+    assert "edits" not in told_by(workers, answer, audit=False, stream=stream).said
+
+
+@pytest.mark.parametrize(("body", "stream"), [(WHOLE, False), (CHUNK, True)])
+def test_the_receipt_says_what_was_left_as_it_came(
+    workers: Workers, body: bytes, stream: bool
+) -> None:
+    scored = Answer(status=200, headers=JSON, body=body % b', "logprobs": {"content": []}')
+    said = told_by(workers, scored, audit=True, stream=stream).said
+    assert said["recovered"] == 0
+    assert "log probabilities" in said["untouched"][0]

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,12 @@ def counter(model: str, tokenizer: str | None = None) -> Count:
     if tokenizer is not None and tokenizer.startswith("path:"):
         return _file_counter(tokenizer.removeprefix("path:"))
     return _encoding_counter(tokenizer or encoding_of(model))
+
+
+def known_words() -> Callable[[str], bool]:
+    """What tells whether a string is a word of some language: a single token of the encoding
+    with most words. Loaded when first asked."""
+    return lambda word: _encoding_counter(DEFAULT_ENCODING)(" " + word) == 1
 
 
 def encoding_of(model: str) -> str:

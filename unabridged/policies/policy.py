@@ -182,6 +182,9 @@ class Policy(Frozen):
     are; null: words alone. Prompts in languages it does not know are ranked by words."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
+    audit: bool = False
+    """The receipt says of each restored span where it stands in the answer and where its words
+    stand in the request: offsets, never the words."""
     cache_seconds: int = Field(default=86_400, ge=0)
     """How long compressed contexts are kept in the store; 0: not at all."""
     retrieve_seconds: int = Field(default=0, ge=0, le=86_400)

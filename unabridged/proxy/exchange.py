@@ -124,7 +124,7 @@ class Exchange:
             return await self._stream(
                 spending.answer(upstream, call), send, draft, None, spending, surface
             )
-        index = self.restore.prepare(shortened)
+        index = self.restore.prepare(shortened, audit=spending.choice.policy.audit)
         try:
             call = replace(call, headers=unencoded(call.headers))
             answer = self._stream if draft.said["stream"] else self._whole

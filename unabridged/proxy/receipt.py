@@ -64,6 +64,12 @@ class Receipt:
     """Our whole share of the time."""
     recovered: int | None = None
     """Spans of the answer that got their original wording back; None: not looked for."""
+    untouched: tuple[str, ...] = ()
+    """What of the answer was left as it came as a whole, and why: log probabilities were asked
+    for, or it is not JSON."""
+    edits: tuple[Mapping[str, Any], ...] = ()
+    """If the policy has `audit`: of each restored span its place in the answer, the place of its
+    words in the request, and why, in offsets without the words."""
     reason: str = ""
     """Why nothing was cut, or what failed; empty if all went as planned."""
     failed_step: str = ""
@@ -165,7 +171,7 @@ def as_record(receipt: Receipt) -> dict[str, Any]:
     """A receipt as plain data, as it stands in the log line and in the store."""
     record = {name: getattr(receipt, name) for name in _FIELDS}
     record["before"], record["got"] = receipt.before, receipt.got
-    return {name: value for name, value in record.items() if value not in ("", None, {})}
+    return {name: value for name, value in record.items() if value not in ("", None, {}, ())}
 
 
 class JsonLines(logging.Formatter):

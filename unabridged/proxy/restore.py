@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from unabridged.compression.prompt import Compressed
+from unabridged.compression.prompt import Compressed, Where
+from unabridged.policies.problem import dotted
 from unabridged.proxy.headers import Headers, first
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.sse import is_event_stream, is_json
@@ -29,10 +30,12 @@ class Restorer:
     steps: Steps
     workers: Workers
 
-    def prepare(self, compressed: Compressed) -> Index:
-        """Begins to build the index of what was cut, while the upstream thinks."""
+    def prepare(self, compressed: Compressed, *, audit: bool = False) -> Index:
+        """Begins to build the index of what was cut, while the upstream thinks. `audit`: the
+        receipt is to say of each edit where it was made and where its words come from."""
         work = self.workers.run(lambda _: self.steps.index(compressed), seconds=SECONDS)
-        return Index(asyncio.ensure_future(work))
+        places = tuple(segment.where for segment in compressed.prompt.segments) if audit else ()
+        return Index(asyncio.ensure_future(work), places)
 
     async def whole(
         self, answer: Answer, index: Index, draft: Draft, surface: str = "chat"
@@ -52,7 +55,7 @@ class Restorer:
             except Exception as error:
                 _failed(draft, error)
                 return answer.body
-        draft.note(recovered=len(restored.edits))
+        _note(draft, restored, index.places)
         return bytes(restored.body) if restored.edits else answer.body
 
     async def stream(
@@ -66,7 +69,7 @@ class Restorer:
         with draft.timed("restore"):
             try:
                 found = await index.ready()
-                return Restoring(self.steps.stream_restorer(found, surface), draft)
+                return Restoring(self.steps.stream_restorer(found, surface), draft, index.places)
             except Exception as error:
                 _failed(draft, error)
                 return None
@@ -75,8 +78,10 @@ class Restorer:
 class Index:
     """The index of a request's cuts, which is being built."""
 
-    def __init__(self, building: asyncio.Future[Any]) -> None:
+    def __init__(self, building: asyncio.Future[Any], places: tuple[Where, ...] = ()) -> None:
         self._building = building
+        self.places = places
+        """Where each segment of the request stands; empty: nobody wants to know."""
         # An answer that needs no index must not leave an error that nobody looks at.
         building.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -93,8 +98,9 @@ class Restoring:
     """A Filter that restores a stream, until something fails: then it lets through what was
     held back and everything that follows, as it comes."""
 
-    def __init__(self, restorer: Any, draft: Draft) -> None:
+    def __init__(self, restorer: Any, draft: Draft, places: tuple[Where, ...] = ()) -> None:
         self._draft = draft
+        self._places = places
         self._restorer = restorer
 
     def feed(self, piece: bytes) -> bytes:
@@ -106,7 +112,9 @@ class Restoring:
     def flush(self) -> bytes:
         with self._watched():
             if self._restorer is not None:
-                return bytes(self._restorer.flush())
+                rest = bytes(self._restorer.flush())
+                _note(self._draft, self._restorer, self._places)
+                return rest
         return self._let_go(b"")
 
     @contextmanager
@@ -130,6 +138,31 @@ class Restoring:
                 held = bytes(restorer.flush())
         # It may have failed before or after it took the piece in.
         return held if piece and held.endswith(piece) else held + piece
+
+
+def _note(draft: Draft, done: Any, places: tuple[Where, ...]) -> None:
+    """What was restored, what was left alone as a whole and, if `places` are given, where each
+    edit was made and where its words come from: in offsets, without the words."""
+    draft.note(recovered=len(done.edits), untouched=tuple(done.untouched))
+    if places:
+        draft.note(edits=tuple(_audited(edit, places) for edit in done.edits))
+
+
+def _audited(edit: Any, places: tuple[Where, ...]) -> dict[str, Any]:
+    piece = edit.piece
+    segment, (start, end) = piece.source
+    source = places[segment]
+    return {
+        "place": dotted(edit.path),
+        "start": piece.start,
+        "end": piece.end,
+        "source": {
+            "place": dotted(source.path),
+            "start": source.start + start,
+            "end": source.start + end,
+        },
+        "why": piece.why,
+    }
 
 
 def _failed(draft: Draft, error: Exception) -> None:

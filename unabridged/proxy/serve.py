@@ -25,7 +25,7 @@ from unabridged.compression.join import render
 from unabridged.compression.plan import allot
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.split import split
-from unabridged.compression.tokens import counter
+from unabridged.compression.tokens import counter, known_words
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
 from unabridged.policies.config import Upstream as UpstreamSettings
@@ -98,7 +98,7 @@ def the_steps() -> Steps:
         allot=allot,
         compress=compress,
         render=render,
-        index=Index.build,
+        index=partial(Index.build, known=known_words()),
         restore_answer=restore_answer,
         stream_restorer=stream_restorer,
     )

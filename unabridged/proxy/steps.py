@@ -40,9 +40,9 @@ class Steps:
     render: Callable[[Compressed], str]
     index: Callable[[Compressed], Any]
     restore_answer: Callable[[bytes, Any, str], Any]
-    """(body, index, surface) -> an object with `body` and `edits`."""
+    """(body, index, surface) -> an object with `body`, `edits` and `untouched`."""
     stream_restorer: Callable[[Any, str], Any]
-    """(index, surface) -> an object with `feed`, `flush` and `edits`."""
+    """(index, surface) -> an object with `feed`, `flush`, `edits` and `untouched`."""
 
 
 @dataclass(slots=True, kw_only=True)
