@@ -184,13 +184,13 @@ def _shortening(
     if not pieces or pieces[0] == (entity.start, entity.end):
         return None
     text = cuts.text
-    short = _left(text, pieces, entity.kind)
+    short = _written("".join([text[a:b] for a, b in pieces]), entity.kind)
     if not short or not _stands_alone(cuts, pieces[0][0], pieces[-1][1]):
         return None
     inner = _core(text, entity, pieces)
-    core = squeeze(text[slice(*inner)])
+    core = _written(text[slice(*inner)], entity.kind)
     start, end = entity.start, entity.end
-    full = squeeze(text[start:end])
+    full = _written(text[start:end], entity.kind)
     if len(full.split()) > MOST_WORDS:
         return None
     if script(short[-1]) == "h" and inner[1] == end:
@@ -220,15 +220,15 @@ def _shortening(
     )
 
 
-def _left(text: str, pieces: list[Span], kind: EntityKind) -> str:
-    short = squeeze("".join([text[a:b] for a, b in pieces]))
+def _written(text: str, kind: EntityKind) -> str:
+    """As a model writes it: it does not copy the space a dropped word has left in quotes."""
+    text = squeeze(text)
     if kind == "quote":
-        # A model that copies a quotation does not copy the space a dropped word has left in it.
-        if short[:1] in _BOUNDS:
-            short = short[:1] + short[1:].lstrip()
-        if short[-1:] in _BOUNDS:
-            short = short[:-1].rstrip() + short[-1:]
-    return short
+        if text[:1] in _BOUNDS:
+            text = text[:1] + text[1:].lstrip()
+        if text[-1:] in _BOUNDS:
+            text = text[:-1].rstrip() + text[-1:]
+    return text
 
 
 def _core(text: str, entity: Entity, pieces: list[Span]) -> Span:
