@@ -153,7 +153,8 @@ def _readings(entity: Entity, cuts: Cuts, vocabulary: Vocabulary) -> Iterator[En
 
 
 def _around_cuts(entity: Entity, cuts: Cuts) -> Entity | None:
-    """What was cut between the words of a name, and the words beside it; None if nothing was."""
+    """What was cut between the words of a name, and the words beside it; None if nothing was, or
+    if nothing else of the name is left."""
     pieces = cuts.within(entity.start, entity.end)
     if len(pieces) < 2:
         return None
@@ -162,7 +163,9 @@ def _around_cuts(entity: Entity, cuts: Cuts) -> Entity | None:
     last = entity.end - len(text[behind : entity.end].lstrip()) + 1
     if first < entity.start or last > entity.end:
         return None
-    return Entity("name", _word_around(text, first)[0], _word_around(text, last)[1])
+    start, end = _word_around(text, first)[0], _word_around(text, last)[1]
+    more = text[pieces[0][0] : start] + text[end : pieces[-1][1]]
+    return Entity("name", start, end) if more.strip() else None
 
 
 def _han_name(entity: Entity, cuts: Cuts) -> Iterator[Entity]:
