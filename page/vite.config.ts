@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // Built into the Python package, so that whoever installs that has the page. Names carry a hash of
 // what is in the file: a browser may keep it for ever, and a fresh build gives the same names.
@@ -11,6 +11,7 @@ export default defineConfig({
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    license: { fileName: "licenses.md" },
     rolldownOptions: {
       output: {
         entryFileNames: "assets/[name]-[hash].js",
@@ -19,5 +20,6 @@ export default defineConfig({
       },
     },
   },
+  test: { setupFiles: ["test/browser.ts"] },
   server: { proxy: { "/ui/api": "http://127.0.0.1:8790" } },
 });

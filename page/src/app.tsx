@@ -6,6 +6,7 @@ import { language, speak, t, type Word } from "./language";
 import { connected, hush, listen } from "./live";
 import { Failed, Waiting } from "./parts/said";
 import { link, place } from "./place";
+import icon from "./icon.svg";
 import { choose, isDark } from "./theme";
 import { KeysView } from "./views/keys";
 import { LoginView } from "./views/login";
@@ -85,7 +86,7 @@ function Top({ may }: { may: boolean }) {
     <header class="top">
       <div>
         <a class="brand" href={link("overview")}>
-          <img src="/ui/icon.svg" alt="" />
+          <img src={icon} alt="" />
           <span>unabridged</span>
         </a>
         {may && (

@@ -28,6 +28,11 @@ export function named(group: string, name: string): string {
   return word in en ? t(word as Word) : name.replaceAll("_", " ");
 }
 
+/** A name in the middle of a sentence. */
+export function inner(group: string, name: string): string {
+  return named(group, name).toLocaleLowerCase(language.value);
+}
+
 export function speak(next: Language): void {
   language.value = next;
   remember(KEY, next);

@@ -16,14 +16,14 @@ export function sourcesOf(answers: readonly Pick<KeptAnswer, "edits">[], segment
   );
 }
 
-export function Answer({ answer }: { answer: Told }) {
+export function Answer({ answer, raw = false }: { answer: Told; raw?: boolean }) {
   const [which, choose] = useState<"restored" | "came">("restored");
   return (
     <div class="answer">
       <div class="row spread">
         <span class="small quiet">
           {answer.place && <span class="mono">{answer.place} · </span>}
-          {answer.edits.length === 0 ? t("answer.same") : t("answer.edits", { n: count(answer.edits.length) })}
+          {raw ? t("answer.raw") : answer.edits.length === 0 ? t("answer.same") : t("answer.edits", { n: count(answer.edits.length) })}
         </span>
         {answer.edits.length > 0 && (
           <Segmented

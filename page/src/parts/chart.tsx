@@ -123,6 +123,7 @@ function options(given: Given, width: number): uPlot.Options {
     axes: [
       {
         ...axis,
+        size: 28,
         space: 80,
         values: (_, times) =>
           times.map((at) =>

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { getOverview } from "../api";
 import type { By, Group, Overview, Series, View } from "../contract";
 import { count, milliseconds, money, percent, ratio, short } from "../format";
-import { language, named, t } from "../language";
+import { inner, language, named, t } from "../language";
 import { Budgets } from "../parts/budgets";
 import { Chart } from "../parts/chart";
 import { Segmented, Select } from "../parts/controls";
@@ -162,7 +162,7 @@ function Charts({ overview, shown }: { overview: Overview; shown: Shown }) {
     <div class="grid-2">
       <Chart title={t("chart.tokens")} at={at} series={flow} write={short} seconds={seconds} />
       <Chart
-        title={t("chart.by", { what: named("show", shown), by: named("by", by) })}
+        title={t("chart.by", { what: named("show", shown), by: inner("by", by) })}
         at={at}
         series={lines}
         write={inMoney ? money : short}
@@ -205,7 +205,7 @@ function Groups(given: {
   return (
     <section class="sheet" aria-labelledby="groups">
       <div class="row spread">
-        <h2 id="groups">{t("groups", { by: named("by", by) })}</h2>
+        <h2 id="groups">{t("groups", { by: inner("by", by) })}</h2>
         <div class="row">
           <Select
             label={t("groups.by")}
@@ -227,8 +227,8 @@ function Groups(given: {
             <tr>
               <th class="name">{named("by", by)}</th>
               <th class="number">{t("requests")}</th>
-              <th class="number">{t("tokens.before")}</th>
-              <th class="number">{t("tokens.after")}</th>
+              <th class="number wide">{t("tokens.before")}</th>
+              <th class="number wide">{t("tokens.after")}</th>
               <th class="number">{t("saved.median")}</th>
               <th class="number">{t("money.spent")}</th>
               <th class="number">{t("money.saved")}</th>
@@ -256,8 +256,8 @@ function GroupRow({ group, by }: { group: Group; by: By }) {
         )}
       </td>
       <td class="number">{count(group.requests)}</td>
-      <td class="number">{count(group.tokens_before.total)}</td>
-      <td class="number">{count(group.tokens_after.total)}</td>
+      <td class="number wide">{count(group.tokens_before.total)}</td>
+      <td class="number wide">{count(group.tokens_after.total)}</td>
       <td class="number">{percent(group.saved_share, 1)}</td>
       <td class="number">{money(group.nano_usd.total)}</td>
       <td class={`number ${group.saved_nano_usd.total < 0 ? "bad" : ""}`}>{money(group.saved_nano_usd.total)}</td>

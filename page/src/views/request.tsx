@@ -90,7 +90,7 @@ function Facts({ detail: { row } }: { detail: RequestDetail }) {
     [t("by.model"), row.model],
     [t("path"), row.path],
     [t("by.team"), row.team],
-    [t("key"), row.key],
+    [t("by.key"), row.key],
     [t("by.route"), row.route],
     [t("by.policy"), row.compressor ? `${row.policy} (${row.compressor})` : row.policy],
     [t("upstream"), row.upstream],
