@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 TORCH  := 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve test fast check lint types docker-lint lock clean
+.PHONY: help setup models demo serve page page-tools browser test ui-test fast check lint types docker-lint lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,11 +35,31 @@ demo: models  ## compress, ask, restore: the whole exchange on this machine
 serve: models  ## the proxy on http://127.0.0.1:8790/v1
 	@$(BIN)/unabridged serve
 
-test: models  ## all tests, slow ones and those on the default weights included
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+page: page-tools  ## build the page anew from page/ into unabridged/proxy/page
+	@$(BIN)/python page/contract.py > page/src/contract.ts
+	@cd page && npm run --silent build
+
+page-tools: $(READY) page/node_modules/.ready
+
+# As locked, without scripts of packages.
+page/node_modules/.ready: page/package-lock.json
+	@cd page && npm ci --silent --ignore-scripts
+	@touch $@
+
+browser:  # the distribution's Chromium, and letters for Korean
+	@command -v chromium >/dev/null || { \
+		echo "Installing Chromium"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; }
+
+ui-test: models page-tools browser  ## the page in a real Chromium, and its build and words
+	@cd page && npm test --silent
+	@$(BIN)/python -m pytest tests/ui
+
+test: models  ## all tests but those of the page, slow ones and those on the default weights included
+	@$(BIN)/python -m pytest -m "not ui" --cov --cov-report=term:skip-covered
 
 fast: $(READY)  ## the tests that take seconds
-	@$(BIN)/python -m pytest -m "not slow and not weights"
+	@$(BIN)/python -m pytest -m "not slow and not weights and not ui"
 
 check: lint types docker-lint  ## every check that is not a test
 
@@ -62,4 +82,4 @@ lock: $(READY)  ## choose versions anew and write requirements.lock
 	@awk '/^[^ ]/ {skip = /^torch==/} !skip' requirements.lock > .torch && mv .torch requirements.lock
 
 clean:  ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) page/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,11 @@ def test_an_error_of_the_system_names_the_file() -> None:
 def test_a_fault_of_ours_says_how_to_see_where() -> None:
     said = terminal.one_line(KeyError("x"))
     assert said == "unabridged: unexpected KeyError: 'x' (UNABRIDGED_DEBUG=1 shows where)"
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_ends_when_it_is_asked_to_and_puts_the_signals_back(asked: signal.Signals) -> None:
+    before = signal.getsignal(asked)
+    threading.Timer(0.1, os.kill, (os.getpid(), asked)).start()
+    terminal.until_interrupted()
+    assert signal.getsignal(asked) is before

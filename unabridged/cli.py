@@ -140,8 +140,15 @@ def serve(
     )
 
 
-@app.command(epilog=_examples("demo", "demo --picture demo.svg"))
+@app.command(epilog=_examples("demo", "demo --no-page", "demo --picture demo.svg"))
 def demo(
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Go on serving the page until Ctrl-C; on a terminal this is so by itself.",
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the last exchange as an SVG.")
     ] = None,
@@ -149,7 +156,8 @@ def demo(
     """Ask a small model on this machine, through the proxy, and watch what happens."""
     from unabridged.proxy.demo import run
 
-    run(picture=picture)
+    wanted = sys.stdout.isatty() and picture is None if page is None else page
+    run(picture=picture, stay=terminal.until_interrupted if wanted else None)
 
 
 @app.command(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,3 +61,19 @@ def one_line(error: Exception) -> str:
         return f"unabridged: {where}{error.strerror or error}"
     said = f"unexpected {type(error).__name__}: {error}"
     return f"unabridged: {said} (UNABRIDGED_DEBUG=1 shows where)"
+
+
+def until_interrupted() -> None:
+    """Waits for Ctrl-C, or for the signal that ends a process in the background."""
+    asked = threading.Event()
+    before = {
+        each: signal.signal(each, lambda *_: asked.set())
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        # A wait without an end would not be interrupted on every system.
+        while not asked.wait(0.5):
+            pass
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

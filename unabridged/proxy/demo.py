@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -124,10 +124,16 @@ class Seen:
     """From the request to the end of the answer."""
 
 
-def run(console: Console | None = None, *, picture: Path | None = None) -> None:
+def run(
+    console: Console | None = None,
+    *,
+    picture: Path | None = None,
+    stay: Callable[[], None] | None = None,
+) -> None:
     """Start a store, a model and the proxy, ask, and show what happened to each request.
 
-    `picture` is where the last exchange is saved as an SVG. Raises DemoFailed.
+    `picture` is where the last exchange is saved as an SVG. `stay` returns when nobody wants to
+    look at the page any more; None: at once. Raises DemoFailed.
     """
     console = console or Console(record=picture is not None, width=100 if picture else None)
     model = pull(Source.parse(MODEL), default_home())
@@ -142,6 +148,9 @@ def run(console: Console | None = None, *, picture: Path | None = None) -> None:
             if picture is not None:
                 console.export_text()  # forgets what went before: a picture holds one exchange
             _act(console, scene, url, app, witness)
+        if stay is not None:
+            console.print(_invitation(url))
+            stay()
     if picture is not None:
         console.save_svg(str(picture), title="unabridged demo")
 
@@ -300,6 +309,21 @@ def _welcome(url: str, upstream: str) -> Text:
         ("green", show.RESTORED),
         ".\n",
     )
+
+
+def _invitation(url: str) -> Text:
+    return Text.assemble(
+        "What was cut and what came back, request by request: ",
+        (page_of(url), "bold underline"),
+        "\nSend it something of yours, too: ",
+        (f"export OPENAI_BASE_URL={url}", "bold"),
+        "\nCtrl-C ends the demo, and nothing of it is left.\n",
+    )
+
+
+def page_of(url: str) -> str:
+    """Address of the page, from the base URL for clients."""
+    return url.removesuffix("/v1") + "/ui"
 
 
 @contextmanager
