@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 TORCH  := 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve page page-tools browser test ui-test fast check lint types docker-lint lock clean
+.PHONY: help setup models demo serve page page-tools browser test ui-test pictures fast check lint types docker-lint lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ browser:  # the distribution's Chromium, and letters for Korean
 ui-test: models page-tools browser  ## the page in a real Chromium, and its build and words
 	@cd page && npm test --silent
 	@$(BIN)/python -m pytest tests/ui
+
+pictures: models page-tools browser  ## take the pictures of docs/dashboard.md anew
+	@PICTURES=docs $(BIN)/python -m pytest tests/ui/test_pictures.py
 
 test: models  ## all tests but those of the page, slow ones and those on the default weights included
 	@$(BIN)/python -m pytest -m "not ui" --cov --cov-report=term:skip-covered

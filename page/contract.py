@@ -1,6 +1,6 @@
 """Writes src/contract.ts: the shapes of proxy/page_answers.py for the page's own compiler.
 
-    python page/contract.py > page/src/contract.ts
+python page/contract.py > page/src/contract.ts
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ function Top({ may }: { may: boolean }) {
         <div class="tools">
           {may && (
             <span class={`live ${connected.value ? "on" : ""}`} role="status">
-              {t(connected.value ? "live" : "live.not")}
+              <span>{t(connected.value ? "live" : "live.not")}</span>
             </span>
           )}
           <button

@@ -137,13 +137,3 @@ def test_the_colours_follow_the_system_until_somebody_chooses(visit: Callable[..
     page.reload()
     page.get_by_test_id("totals").wait_for()
     assert page.evaluate(ground) == light
-
-
-def test_nothing_of_another_page_would_run_here(visit: Callable[..., Any]) -> None:
-    page = visit()
-    page.get_by_test_id("totals").wait_for()
-    page.evaluate(
-        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
-        " document.body.append(s) }"
-    )
-    assert page.evaluate("window.ran") is None

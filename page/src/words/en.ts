@@ -156,7 +156,6 @@ export const en = {
   "unit.requests": "requests",
 
   "requests.about": "The latest receipts. Prompts and answers are kept only where a policy says so.",
-  "requests.open": "Open the request of {when}",
   filter: "Filter",
   "filter.clear": "Clear the filters",
   "empty.filtered": "No request fits these filters",

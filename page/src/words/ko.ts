@@ -158,7 +158,6 @@ export const ko: Record<keyof typeof en, string> = {
   "unit.requests": "요청",
 
   "requests.about": "최근 영수증입니다. 프롬프트와 답변은 정책이 허용할 때만 보관됩니다.",
-  "requests.open": "{when} 요청 열기",
   filter: "필터",
   "filter.clear": "필터 지우기",
   "empty.filtered": "이 필터에 맞는 요청이 없습니다",
