@@ -29,7 +29,7 @@ $(READY): requirements.lock pyproject.toml
 models: $(READY)  ## fetch the default model weights (once, about 90 MB)
 	@$(BIN)/unabridged models pull --quiet
 
-demo: models  ## compress, ask, restore: the whole exchange on this machine
+demo: models  ## compress, ask, restore, then look at it all on a page
 	@$(BIN)/unabridged demo
 
 serve: models  ## the proxy on http://127.0.0.1:8790/v1

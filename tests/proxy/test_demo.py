@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import httpx2 as httpx
 import pytest
 from rich.console import Console
 
@@ -40,11 +44,30 @@ def test_a_streamed_answer_reads_like_a_plain_one() -> None:
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.timeout(240)
-def test_the_demo_shows_cuts_answers_receipts_and_a_cache_hit(tmp_path: Path) -> None:
+def test_the_demo_shows_cuts_answers_receipts_and_a_cache_hit_and_the_page_has_them(
+    tmp_path: Path,
+) -> None:
     shown = StringIO()
     picture = tmp_path / "demo.svg"
-    run(Console(file=shown, record=True, width=120), picture=picture)
+    looked: list[dict[str, Any]] = []
+
+    def look() -> None:
+        page = re.search(r"http://\S+/ui", shown.getvalue())
+        assert page is not None
+        rows: list[dict[str, Any]] = []
+        for _ in range(100):
+            rows = httpx.get(f"{page[0]}/api/requests").json()["requests"]
+            if len(rows) == 6 and all(row["has_text"] for row in rows):
+                break
+            time.sleep(0.1)
+        looked.extend(httpx.get(f"{page[0]}/api/requests/{row['id']}").json() for row in rows)
+
+    run(Console(file=shown, record=True, width=120), picture=picture, stay=look)
     said = shown.getvalue()
+    assert len(looked) == 6
+    assert all(seen["text"]["segments"] and seen["text"]["answers"] for seen in looked)
+    assert sum(len(answer["edits"]) for seen in looked for answer in seen["text"]["answers"]) > 0
+    assert all(seen["row"]["nano_usd"] for seen in looked)
     for words in ("A question over a dozen documents", "A few-shot prompt", "answer, streamed"):
         assert words in said
     assert said.count("cache hit") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,13 +71,13 @@ def test_playground(visit: Callable[..., Any], take: Callable[..., None]) -> Non
 
 def test_policies(visit: Callable[..., Any], take: Callable[..., None]) -> None:
     page = visit("#/policies")
-    body = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "..."}]}'
-    page.get_by_label("Body of the request").fill(body.replace("...", HARBOUR_PROMPT[-300:]))
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": HARBOUR_PROMPT}]}
+    page.get_by_label("Body of the request").fill(json.dumps(body))
     page.get_by_role("button", name="Explain", exact=True).click()
     page.get_by_test_id("explained").wait_for()
     page.get_by_role("button", name="Dry run", exact=True).click()
     page.get_by_test_id("dryrun").wait_for(timeout=60_000)
-    take(page, "policies", 1700)
+    take(page, "policies", 1500)
 
 
 def test_keys(visit: Callable[..., Any], served: World, take: Callable[..., None]) -> None:

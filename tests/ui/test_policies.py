@@ -50,7 +50,7 @@ def test_what_is_no_request_is_told(visit: Callable[..., Any]) -> None:
 def test_a_changed_policy_is_tried_on_the_last_requests(visit: Callable[..., Any]) -> None:
     page = visit("#/policies")
     page.get_by_label("Instead of").select_option("documents")
-    yaml = page.get_by_label("Changed policy")
+    yaml = page.get_by_label("Changed policy (YAML)")
     assert "extractive" in yaml.input_value()
     yaml.fill("compressor: extractive\nrate: 0.2\nmin_tokens: 0\n")
     page.get_by_role("button", name="Dry run", exact=True).click()

@@ -31,6 +31,8 @@ export function Segment(given: {
   sources?: readonly Source[];
 }) {
   const { segment, numbers } = given;
+  // Empty lines that end a segment would only be a gap.
+  const text = segment.text.replace(/\n+$/, "");
   const here = useMemo(() => offsets(segment.text), [segment.text]);
   const kept = useMemo(() => spans(segment.text, segment.kept), [segment]);
   const scores = useMemo(
@@ -71,7 +73,7 @@ export function Segment(given: {
         )}
         {numbers && <span>{numbers.reason}</span>}
       </div>
-      <Diff text={segment.text} kept={kept} scores={scores} sources={sources} />
+      <Diff text={text} kept={kept} scores={scores} sources={sources} />
     </article>
   );
 }
