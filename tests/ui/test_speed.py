@@ -16,7 +16,7 @@ from unabridged.proxy.database import entries, open_database
 
 ENTRIES = 100_000
 ENOUGH_SECONDS = 1.0
-MONTH_MS = 30 * 86_400_000
+MONTH_MS = 28 * 86_400_000
 
 
 def fill(state: Path) -> None:

@@ -1,4 +1,5 @@
 /** An answer with what was restored in it marked, each mark a way to where it came from. */
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { offsets } from "../codepoints";
 import type { EditRow, KeptAnswer, KeptSegment, Source } from "../contract";
@@ -50,10 +51,9 @@ function Restored({ answer: { restored, edits } }: { answer: Told }) {
     const before = restored.slice(at, here(edit.start));
     at = here(edit.end);
     return (
-      <>
+      <Fragment key={index}>
         {before}
         <button
-          key={index}
           type="button"
           class="back"
           title={told(edit)}
@@ -62,7 +62,7 @@ function Restored({ answer: { restored, edits } }: { answer: Told }) {
         >
           {edit.now}
         </button>
-      </>
+      </Fragment>
     );
   });
   return (

@@ -1,5 +1,6 @@
 /** One request, opened: what was asked of each segment and what it got, and, where the policy keeps
  * text, what was cut and what came back. */
+import { Fragment } from "preact";
 import { getRequest } from "../api";
 import type { RequestDetail, RequestRow, SegmentRow } from "../contract";
 import { count, milliseconds, moment, money, percent, ratio } from "../format";
@@ -101,10 +102,10 @@ function Facts({ detail: { row } }: { detail: RequestDetail }) {
       <h2 id="facts">{t("request.facts")}</h2>
       <dl class="facts">
         {facts.map(([name, value]) => (
-          <>
+          <Fragment key={name}>
             <dt>{name}</dt>
             <dd>{value || <span class="quiet">{t("none")}</span>}</dd>
-          </>
+          </Fragment>
         ))}
       </dl>
     </section>
