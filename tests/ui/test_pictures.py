@@ -21,7 +21,7 @@ def take(tmp_path: Path) -> Callable[..., None]:
     """Takes a picture of a page, up to a height, and checks that the docs show one of that name."""
     folder = Path(os.environ.get("PICTURES", tmp_path))
 
-    def take(page: Any, name: str, height: int = 1200) -> None:
+    def take(page: Any, name: str, height: int = 1200, part: Any = None) -> None:
         page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(400)
         size = page.viewport_size
@@ -29,7 +29,7 @@ def take(tmp_path: Path) -> Callable[..., None]:
         page.set_viewport_size({"width": size["width"], "height": min(height, whole)})
         page.wait_for_timeout(300)
         file = folder / f"dashboard-{name}.png"
-        page.screenshot(path=file)
+        (part or page).screenshot(path=file)
         assert 5_000 < file.stat().st_size < SMALL
         assert f"dashboard-{name}.png" in (DOCS / "dashboard.md").read_text("utf-8")
         assert (DOCS / f"dashboard-{name}.png").is_file()
@@ -77,7 +77,8 @@ def test_policies(visit: Callable[..., Any], take: Callable[..., None]) -> None:
     page.get_by_test_id("explained").wait_for()
     page.get_by_role("button", name="Dry run", exact=True).click()
     page.get_by_test_id("dryrun").wait_for(timeout=60_000)
-    take(page, "policies", 1500)
+    take(page, "policies", 1300)
+    take(page, "dryrun", part=page.locator("section", has=page.locator("#dryrun")))
 
 
 def test_keys(visit: Callable[..., Any], served: World, take: Callable[..., None]) -> None:
