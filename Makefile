@@ -79,7 +79,7 @@ docker-lint: $(READY)
 
 lock: $(READY)  ## choose versions anew and write requirements.lock
 	@echo "torch==$(TORCH)" > .torch
-	@$(BIN)/pip-compile -q -c .torch --extra dev --generate-hashes --allow-unsafe \
+	@$(BIN)/pip-compile -q -c .torch --extra dev --extra otel --generate-hashes --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--no-header --no-annotate --no-strip-extras -o requirements.lock pyproject.toml
 	@awk '/^[^ ]/ {skip = /^torch==/} !skip' requirements.lock > .torch && mv .torch requirements.lock

@@ -256,7 +256,7 @@ def explain(
         classifier=installed_classifier,
     )
     terminal.console().print(
-        show.explained(found.choice, found.abridged.compressed, found.abridged.plan)
+        show.explained(found.choice, found.abridged.compressed, found.abridged.plan, found.tries)
     )
 
 

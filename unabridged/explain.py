@@ -13,7 +13,7 @@ from unabridged.compression.encoder import Encoder
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
 from unabridged.policies.asked import Asked, apply
-from unabridged.policies.choose import Choice, Facts, choose
+from unabridged.policies.choose import Choice, Facts, Tried, choose, tried
 from unabridged.policies.config import Config
 
 
@@ -25,8 +25,12 @@ class NotARequest(ValueError):
 class Explanation:
     """Route, policy and reason, and what each segment of the request would keep."""
 
+    tries: tuple[Tried, ...]
+    """Every route held against the request."""
     choice: Choice
     abridged: Abridged
+    model: str
+    """The one that the request names."""
 
 
 def explain(
@@ -35,11 +39,14 @@ def explain(
     *,
     path: str = "/v1/chat/completions",
     headers: Mapping[str, str] | None = None,
+    team: str | None = None,
+    key: str | None = None,
     scorer: Callable[[str], Callable[[], Scorer] | None] = lambda source: None,
     encoder: Callable[[str | None], Callable[[], Encoder | None]] = lambda source: lambda: None,
     classifier: Callable[[str], Callable[[], Classifier | None]] = lambda source: lambda: None,
 ) -> Explanation:
-    """Explain the request with this body, as if it came to `path` with these headers.
+    """Explain the request with this body, as if it came to `path` with these headers, from a
+    caller whose key has this name and team.
 
     `scorer`, `encoder` and `classifier` give, for the source of a policy's weights, what loads
     them (None: not at hand).
@@ -48,7 +55,13 @@ def explain(
     headers = headers or {}
     request = _parsed(body)
     model = request.get("model")
-    facts = Facts(path=path, model=model if isinstance(model, str) else "", headers=headers)
+    facts = Facts(
+        path=path,
+        model=model if isinstance(model, str) else "",
+        headers=headers,
+        team=team,
+        key=key,
+    )
     asked = Asked.parse(headers, request.get("unabridged"))
     choice = apply(choose(config, facts), config, asked)
     abridged = abridge(
@@ -60,7 +73,8 @@ def explain(
         encoder=encoder(choice.policy.encoder),
         classifier=classifier(choice.policy.classifier),
     )
-    return Explanation(choice=choice, abridged=abridged)
+    tries = tuple(tried(config, facts))
+    return Explanation(tries=tries, choice=choice, abridged=abridged, model=facts.model)
 
 
 def _parsed(body: str) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def budgets_list(as_json: AsJson = False, config: ConfigFile = None) -> None:
     table = Table("budget", "for", "each", "window", "limit", "at")
     for budget in records.book.current.all:
         match = [f"{k} {v}" for k, v in budget.match.model_dump().items() if v is not None]
-        steps = [f"{share} {_step(step)}" for _, share, step in budget.steps]
+        steps = [f"{share} {step.said}" for _, share, step in budget.steps]
         zone = "" if budget.time_zone == "UTC" else f" ({budget.time_zone})"
         limit = f"${budget.limit}" if budget.unit == "money" else f"{budget.limit} {budget.unit}"
         table.add_row(
@@ -222,13 +222,13 @@ def spend(
     except (OSError, ValueError, KeyError):
         raise BadArgument(f"unknown time zone {time_zone!r}; such as UTC or Asia/Seoul") from None
     records, _ = _open(config)
-    rows = ledger.spend(
+    found = ledger.spend(
         records.engine, now_ms=_now_ms(), by=by, kind=kind, time_zone=time_zone, org=org
     )
     if csv:
-        terminal.write(ledger.as_csv(rows))
+        terminal.write(ledger.as_csv(found.rows))
     else:
-        terminal.console().print(_spend_table(rows, ledger.total(rows), by, window))
+        terminal.console().print(_spend_table(found.rows, found.total, by, window))
 
 
 def seconds(text: str) -> int:
@@ -287,7 +287,8 @@ def _spend_table(rows: list[Row], total: Row, by: str, window: str) -> Table:
 
     table = Table(
         by,
-        *("requests", "spent", "saved", "prompt tokens", "sent", "answered", "without a cost"),
+        *("requests", "spent", "saved", "median saved", "prompt tokens", "sent", "median cut"),
+        *("answered", "without a cost"),
         title=f"this {window}" if window != "total" else "so far",
         show_footer=False,
     )
@@ -297,17 +298,13 @@ def _spend_table(rows: list[Row], total: Row, by: str, window: str) -> Table:
         table.add_row(
             row.group or "(none)",
             *(f"{row.requests:,}", dollars(row.nano_usd), dollars(row.saved_nano_usd)),
-            *(f"{row.tokens_before:,}", f"{row.tokens_after:,}", f"{row.output_tokens:,}"),
-            f"{row.unpriced + row.lost:,}",
+            dollars(round(row.medians.get("saved_nano_usd") or 0)),
+            *(f"{row.tokens_before:,}", f"{row.tokens_after:,}"),
+            f"{row.medians.get('saved_share') or 0:.0%}",
+            *(f"{row.output_tokens:,}", f"{row.unpriced + row.lost:,}"),
         )
     return table
 
 
 def _day(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _step(step: Any) -> str:
-    if step.do != "tighten":
-        return str(step.do)
-    return " ".join(f"{k} {v}" for k, v in step.model_dump(exclude_none=True).items() if k != "do")

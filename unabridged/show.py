@@ -13,7 +13,7 @@ from rich.text import Text
 from unabridged.compression.kept import invert
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Segment, Span
-from unabridged.policies.choose import Choice
+from unabridged.policies.choose import Choice, Tried
 from unabridged.policies.policy import Kind
 from unabridged.policies.problem import dotted
 from unabridged.recovery.text_stream import Piece
@@ -128,7 +128,9 @@ def receipt_table(receipt: Mapping[str, object]) -> Table:
     return table
 
 
-def explained(choice: Choice, compressed: Compressed, plan: Plan) -> RenderableType:
+def explained(
+    choice: Choice, compressed: Compressed, plan: Plan, tries: Sequence[Tried] = ()
+) -> RenderableType:
     """The route, the policy and what each segment would keep."""
     head = grid("", "")
     head.show_header = False
@@ -136,6 +138,10 @@ def explained(choice: Choice, compressed: Compressed, plan: Plan) -> RenderableT
     target = f"rate {policy.rate:g}" if policy.rate is not None else "no rate"
     if policy.target_tokens is not None:
         target = f"{policy.target_tokens} tokens"
+    for one in tries:
+        if one.fits:
+            break
+        row(head, "not", f"route {one.route!r}: {one.why}")
     row(head, "route", choice.why)
     row(head, "policy", f"{choice.policy_name} ({policy.compressor}, {target})")
     row(head, "upstream", f"{choice.upstream_name}, {choice.upstream.url}")

@@ -133,6 +133,9 @@ class FakePlan:
     def asked(self) -> int:
         return sum(self.grants)
 
+    def asked_of(self, segment: int) -> int:
+        return self.grants[segment]
+
 
 @dataclass(frozen=True)
 class Edited:

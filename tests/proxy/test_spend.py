@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from unabridged.proxy.database import open_database
 from unabridged.proxy.journal import SqlBooks
 from unabridged.proxy.ledger import Entry
-from unabridged.proxy.spend import BY, BadSpend, as_csv, spend, total
+from unabridged.proxy.spend import BY, BadSpend, as_csv, spend
 
 DAY = 86_400_000
 
@@ -44,24 +44,35 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_groups_come_the_dearest_first_with_what_is_not_known(engine: Engine) -> None:
-    rows = spend(engine, now_ms=NOW, by="user", org="acme")
+    found = spend(engine, now_ms=NOW, by="user", org="acme")
+    rows = found.rows
     assert [(row.group, row.nano_usd) for row in rows] == [("bob", 20), ("alice", 12), ("", 0)]
     alice = rows[1]
     assert (alice.requests, alice.estimated, alice.lost) == (3, 1, 1)
     assert (alice.saved_nano_usd, alice.tokens_before, alice.tokens_after) == (7, 10, 4)
     assert rows[2].unpriced == 1
-    assert total(rows).nano_usd == 32
+    assert found.total.nano_usd == 32
 
 
 def test_the_window_is_the_current_one(engine: Engine) -> None:
-    assert total(spend(engine, now_ms=NOW, org="acme", kind="total")).nano_usd == 132
-    assert total(spend(engine, now_ms=NOW + DAY, org="acme", kind="day")).requests == 0
-    assert total(spend(engine, now_ms=NOW)).nano_usd == 1032
+    assert spend(engine, now_ms=NOW, org="acme", kind="total").total.nano_usd == 132
+    assert spend(engine, now_ms=NOW + DAY, org="acme", kind="day").total.requests == 0
+    assert spend(engine, now_ms=NOW).total.nano_usd == 1032
+
+
+def test_medians_are_of_requests_where_the_number_is_known(engine: Engine) -> None:
+    found = spend(engine, now_ms=NOW, by="user", org="acme")
+    assert found.total.medians["nano_usd"] == 7
+    assert found.total.medians["saved_nano_usd"] == 3.5
+    alice = next(row for row in found.rows if row.group == "alice")
+    assert alice.medians["tokens_saved"] == 6
+    assert alice.medians["saved_share"] == 0.6
+    assert found.rows[0].medians["saved_share"] is None
 
 
 @pytest.mark.parametrize("by", BY)
 def test_every_group_can_be_added_up_by(engine: Engine, by: str) -> None:
-    assert total(spend(engine, now_ms=NOW, by=by, org="acme")).nano_usd == 32
+    assert spend(engine, now_ms=NOW, by=by, org="acme").total.nano_usd == 32
 
 
 def test_another_group_is_refused_by_name(engine: Engine) -> None:
@@ -70,7 +81,7 @@ def test_another_group_is_refused_by_name(engine: Engine) -> None:
 
 
 def test_csv_is_exact_and_starts_no_formula(engine: Engine) -> None:
-    rows = spend(engine, now_ms=NOW, by="user", org="acme")
+    rows = spend(engine, now_ms=NOW, by="user", org="acme").rows
     rows.append(replace(rows[0], group="=cmd()"))
     read = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [row["group"] for row in read] == ["bob", "alice", "", "'=cmd()"]
@@ -78,6 +89,7 @@ def test_csv_is_exact_and_starts_no_formula(engine: Engine) -> None:
 
 
 def test_an_empty_ledger_is_a_report_of_nothing(tmp_path: Path) -> None:
-    rows = spend(open_database(f"sqlite:///{tmp_path}/none.db"), now_ms=NOW)
-    assert rows == []
-    assert total(rows).requests == 0
+    found = spend(open_database(f"sqlite:///{tmp_path}/none.db"), now_ms=NOW)
+    assert found.rows == []
+    assert found.total.requests == 0
+    assert set(found.total.medians.values()) == {None}

@@ -10,7 +10,7 @@ import pytest
 from conftest import config_for
 from ledger_world import ALICE, running_store, url
 
-from unabridged.proxy.spend import spend, total
+from unabridged.proxy.spend import spend
 from unabridged.proxy.till import Outcome
 from unabridged.proxy.treasury import DatabaseNotOpened, open_records, open_treasury, seldom
 from unabridged.proxy.usage import Used
@@ -46,7 +46,7 @@ def test_what_was_settled_last_is_copied_before_the_end(tmp_path: Path) -> None:
             await till.settle(charge, Outcome(used=Used(input=1, output=1), basis="measured"))
         _, again = records(tmp_path)
         rows = spend(again.engine, now_ms=charge.hold.entry.at_ms, kind="total")
-        return total(rows).nano_usd
+        return rows.total.nano_usd
 
     with running_store() as server:
         assert asyncio.run(told(url(server))) == 2_000_000

@@ -108,6 +108,14 @@ class Step(Frozen):
             raise ValueError("a step is warn, refuse, or names policy, compressor, rate or model")
         return self
 
+    @property
+    def said(self) -> str:
+        """As a person reads it: `refuse`, or `rate 0.4 model gpt-4o-mini`."""
+        if self.do != "tighten":
+            return self.do
+        changes = self.model_dump(exclude_none=True, exclude={"do"})
+        return " ".join(f"{name} {value}" for name, value in changes.items())
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core: CoreSchema, handler: GetJsonSchemaHandler

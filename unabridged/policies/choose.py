@@ -77,9 +77,47 @@ def choose(config: Config, facts: Facts) -> Choice:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One route held against a request."""
+
+    route: str
+    """Its name, or its number from 1."""
+    fits: bool
+    why: str
+    """Such as: model matches 'gpt-4o*', or: model is 'o3', not 'gpt-4o*'."""
+
+
+def tried(config: Config, facts: Facts) -> list[Tried]:
+    """Every route held against a request; the first one that fits is the one that is chosen."""
+    found = []
+    for number, route in enumerate(config.routes, 1):
+        fits = _fits(route.match, facts)
+        why = ", ".join(_misfits(route.match, facts) if fits is None else fits)
+        name = route.name or str(number)
+        found.append(Tried(route=name, fits=fits is not None, why=why or "fits every request"))
+    return found
+
+
 def _fits(match: Match, facts: Facts) -> list[str] | None:
     """Why a route fits; None if it does not. Globs know upper from lower case; the names of
     headers do not (RFC 9110 section 5.1)."""
+    if _misfits(match, facts):
+        return None
+    return [f"{what} matches {glob!r}" for what, glob, _ in _wanted(match, facts)]
+
+
+def _misfits(match: Match, facts: Facts) -> list[str]:
+    """What of a request does not fit a route."""
+    return [
+        f"there is no {what}" if value is None else f"{what} is {value[:60]!r}, not {glob!r}"
+        for what, glob, value in _wanted(match, facts)
+        if value is None or not fnmatch.fnmatchcase(value, glob)
+    ]
+
+
+def _wanted(match: Match, facts: Facts) -> list[tuple[str, str, str | None]]:
+    """What a route asks about: its name, the glob, and what the request has there."""
     headers = {name.lower(): value for name, value in facts.headers.items()}
     wanted = [
         ("path", match.path, facts.path),
@@ -88,11 +126,4 @@ def _fits(match: Match, facts: Facts) -> list[str] | None:
         ("team", match.team, facts.team),
         ("key", match.key, facts.key),
     ]
-    reasons = []
-    for what, glob, value in wanted:
-        if glob is None:
-            continue
-        if value is None or not fnmatch.fnmatchcase(value, glob):
-            return None
-        reasons.append(f"{what} matches {glob!r}")
-    return reasons
+    return [(what, glob, value) for what, glob, value in wanted if glob is not None]

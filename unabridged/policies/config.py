@@ -117,6 +117,11 @@ class Server(Frozen):
     """Requests that may wait for a thread; past it the original is sent."""
     keys_file: str | None = None
     """File of the keys that callers must present; null: open, and on loopback only."""
+    receipt_days: int = Field(default=35, ge=1)
+    """How long receipts, which hold no text, are kept in the database for the page."""
+    metrics_key_env: str = "UNABRIDGED_METRICS_KEY"
+    """Environment variable with a key that may read /metrics and nothing else; the admin key may
+    too. Without any keys /metrics is open, on loopback only."""
     grace_seconds: float = Field(default=30.0, ge=0)
     """How long running answers may take to finish at shutdown."""
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from unabridged.policies.budget import Budget
 from unabridged.policies.config import Config, Route
+from unabridged.policies.policy import Policy
 from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
 from unabridged.policies.source import Source, read
 
@@ -90,6 +91,29 @@ def parse_budget(
     if problems:
         raise ConfigError(problems)
     return budget
+
+
+def parse_policy(text: str, name: str, *, compressors: Collection[str]) -> Policy:
+    """One policy in a YAML (or JSON) text, written as under its name in `policies`. Raises
+    ConfigError."""
+    source = read(text, name)
+    data = {} if source.data is None and not source.problems else source.data
+    if source.problems or not isinstance(data, dict):
+        first = Problem(file=name, line=1, place=(), message="must be a mapping, such as a policy")
+        raise ConfigError(source.problems or [first])
+    wrong = _unknown({"policies": {"": data}}, compressors)
+    problems = [_problem(source, place[2:], message) for place, message in wrong]
+    try:
+        policy = Policy.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        rules = Policy.model_json_schema()
+        for details in error.errors():
+            place, message = phrase(details, rules)
+            problems.append(_problem(source, place, message, details["loc"]))
+        raise ConfigError(problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return policy
 
 
 def default_text() -> str:

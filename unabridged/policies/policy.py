@@ -190,6 +190,9 @@ class Policy(Frozen):
     retrieve_seconds: int = Field(default=0, ge=0, le=86_400)
     """How long the originals of what /v1/compress has shortened can be fetched again; they are
     kept in the memory of the process for so long. 0: none is kept."""
+    keep_text_seconds: int = Field(default=0, ge=0, le=30 * 86_400)
+    """How long the page can show what was cut and restored in the words of the prompt and the
+    answer; they are kept encrypted in the store for so long. 0: no text is kept at all."""
     allow: tuple[Override, ...] = ("policy", "off", "rate", "tokens", "question")
     """What a caller may choose for one request."""
 

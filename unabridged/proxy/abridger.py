@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from unabridged.compression.scorer import Scorer
 from unabridged.policies.choose import Choice
 from unabridged.policies.policy import Policy
 from unabridged.proxy.contexts import Contexts, Lookups, Run, Scope, policy_version
+from unabridged.proxy.detail import Seen
 from unabridged.proxy.receipt import CacheUse
 from unabridged.proxy.steps import Progress, StepFailed, Steps
 from unabridged.proxy.workers import DeadlineMissed, QueueFull, Workers
@@ -37,6 +39,8 @@ class Sent:
     """Why the body is the caller's own; empty if it was shortened."""
     failed_step: str = ""
     milliseconds: Mapping[str, float] = field(default_factory=dict)
+    seen: Seen | None = None
+    """The prompt as it was found, shortened or not; None: our work did not get so far."""
 
 
 _WARM = json.dumps(
@@ -73,9 +77,11 @@ class Abridger:
     ) -> Sent:
         """What to send for a body. Raises nothing of its own."""
         progress, lookups = Progress(), Lookups()
+        came = time.perf_counter()
         original = text.encode("utf-8", "surrogatepass")
 
         def work(checkpoint: Callable[[], None]) -> Sent:
+            progress.milliseconds["queue"] = (time.perf_counter() - came) * 1000
             run = self._run(choice, model, tenant, lookups)
             return self._line(text, choice, model, surface, run, progress, checkpoint)
 
@@ -132,6 +138,7 @@ class Abridger:
             tokens_before=_by_kind(compressed, compressed.tokens_before),
             tokens_after=_by_kind(compressed, compressed.tokens_after),
             asked=plan.asked,
+            seen=Seen(compressed=compressed, plan=plan),
         )
         reason = _why_untouched(compressed, plan)
         if reason:

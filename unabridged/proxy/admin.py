@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, get_args
 
@@ -34,8 +34,20 @@ WINDOWS: tuple[str, ...] = get_args(WindowKind)
 T = TypeVar("T", bound=Frozen)
 
 
-class _Bad(Exception):
-    """Told to the client with status 400."""
+Work = Callable[[Request], Awaitable[Any]]
+"""Answers a request with plain data, or with a Response of its own."""
+
+
+class BadCall(Exception):
+    """The request is wrong; told with status 400."""
+
+
+class NotPossible(Exception):
+    """The request is right, but cannot be done as things are; told with status 409."""
+
+
+class Unknown(Exception):
+    """What is asked for is not there; told with status 404."""
 
 
 class NewKey(Frozen):
@@ -68,50 +80,36 @@ class Admin:
     clock: Callable[[], float] = time.time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        router = Router(
-            [
-                Route(f"{PREFIX}/keys", self._told(self._keys), methods=["GET"]),
-                Route(f"{PREFIX}/keys", self._told(self._create), methods=["POST"]),
-                Route(f"{PREFIX}/keys/{{id}}", self._told(self._revoke), methods=["DELETE"]),
-                Route(f"{PREFIX}/keys/{{id}}/rotate", self._told(self._rotate), methods=["POST"]),
-                Route(f"{PREFIX}/budgets", self._told(self._budgets), methods=["GET"]),
-                Route(f"{PREFIX}/budgets/{{name}}", self._told(self._set), methods=["PUT"]),
-                Route(f"{PREFIX}/budgets/{{name}}", self._told(self._end), methods=["DELETE"]),
-                Route(f"{PREFIX}/levels", self._told(self._levels), methods=["GET"]),
-                Route(f"{PREFIX}/spend", self._told(self._spend), methods=["GET"]),
-            ]
-        )
-        await router(scope, receive, send)
+        calls = {
+            **self.calls(),
+            ("GET", "/levels"): self._levels,
+            ("GET", "/spend"): self._spend,
+        }
+        await routed(PREFIX, calls, self._guarded)(scope, receive, send)
+
+    def calls(self) -> dict[tuple[str, str], Work]:
+        """Keys and budgets, by method and path; whoever serves them decides who may call."""
+        return {
+            ("GET", "/keys"): self._keys,
+            ("POST", "/keys"): self._create,
+            ("DELETE", "/keys/{id}"): self._revoke,
+            ("POST", "/keys/{id}/rotate"): self._rotate,
+            ("GET", "/budgets"): self._budgets,
+            ("PUT", "/budgets/{name}"): self._set,
+            ("DELETE", "/budgets/{name}"): self._end,
+        }
 
     @property
     def book(self) -> BudgetBook:
         """The budgets in force."""
         return self.till.book
 
-    def _told(
-        self, work: Callable[[Request], Awaitable[Any]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            if self.key is None:
-                return _error(404, "not_found", "there is no admin API: money.admin_key_env")
-            if not self._may(request):
-                return _error(401, "invalid_api_key", "the admin key is missing or wrong")
-            try:
-                return JSONResponse(await work(request))
-            except (_Bad, BadKeyRequest, BadSpend) as error:
-                return _error(400, "bad_request", str(error))
-            except UnknownBudget as error:
-                return _error(404, "unknown_budget", str(error))
-            except LedgerDown as error:
-                return _error(503, "budget_store_down", str(error))
-
-        return endpoint
-
-    def _may(self, request: Request) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        wanted = hashlib.sha256((self.key or "").encode()).digest()
-        presented = hashlib.sha256(given.strip().encode("utf-8", "surrogateescape")).digest()
-        return hmac.compare_digest(wanted, presented) and scheme.lower() == "bearer"
+    async def _guarded(self, work: Work, request: Request) -> Response:
+        if self.key is None:
+            return error(404, "not_found", "there is no admin API: money.admin_key_env")
+        if not same_key(bearer(request), self.key):
+            return error(401, "invalid_api_key", "the admin key is missing or wrong")
+        return await answered(work, request)
 
     @property
     def _now_ms(self) -> int:
@@ -123,9 +121,9 @@ class Admin:
         return {"keys": [key.record() for key in found]}
 
     async def _create(self, request: Request) -> Any:
-        asked = await _body(request, NewKey)
+        asked = await body(request, NewKey)
         if asked.policy is not None and asked.policy not in self.policies:
-            raise _Bad(
+            raise BadCall(
                 f"unknown policy {asked.policy!r}; known: {', '.join(sorted(self.policies))}"
             )
         now_ms, wanted = self._now_ms, asked.model_dump(exclude={"expires_seconds"})
@@ -145,7 +143,7 @@ class Admin:
         return {"revoked": key.id}
 
     async def _rotate(self, request: Request) -> Any:
-        asked = await _body(request, Rotation)
+        asked = await body(request, Rotation)
         which, org = request.path_params["id"], request.query_params.get("org")
         grace = asked.grace_seconds * 1000
         secret, key = await asyncio.to_thread(
@@ -161,10 +159,10 @@ class Admin:
         return {"version": current.version, "budgets": listed}
 
     async def _set(self, request: Request) -> Any:
-        budget = await _body(request, Budget, name=request.path_params["name"])
+        budget = await body(request, Budget, name=request.path_params["name"])
         for _, share, step in budget.steps:
             if step.policy is not None and step.policy not in self.policies:
-                raise _Bad(f"at.{share}: unknown policy {step.policy!r}")
+                raise BadCall(f"at.{share}: unknown policy {step.policy!r}")
         await asyncio.to_thread(lambda: self.book.set(budget, now_ms=self._now_ms))
         return {"version": self.book.current.version, "budget": budget.model_dump(mode="json")}
 
@@ -178,7 +176,7 @@ class Admin:
         asked = dict(request.query_params)
         unknown = set(asked) - set(Scopes.__dataclass_fields__)
         if unknown:
-            raise _Bad(f"unknown scope {sorted(unknown)[0]!r}")
+            raise BadCall(f"unknown scope {sorted(unknown)[0]!r}")
         scopes = Scopes(**{"org": "default", **asked})
         on = counters(self.book.current.all, scopes, self._now_ms)
         return {
@@ -201,8 +199,8 @@ class Admin:
         asked = request.query_params
         kind: Any = asked.get("window", "month")
         if kind not in WINDOWS:
-            raise _Bad(f"unknown window {kind!r}; known: {', '.join(WINDOWS)}")
-        rows = await asyncio.to_thread(
+            raise BadCall(f"unknown window {kind!r}; known: {', '.join(WINDOWS)}")
+        found = await asyncio.to_thread(
             lambda: spend(
                 self.book.engine,
                 now_ms=self._now_ms,
@@ -211,31 +209,87 @@ class Admin:
                 org=asked.get("org"),
             )
         )
-        return {"by": asked.get("by", "team"), "window": kind, "rows": [asdict(r) for r in rows]}
+        return {
+            "by": asked.get("by", "team"),
+            "window": kind,
+            "rows": [asdict(row) for row in found.rows],
+        }
 
 
-async def _body(request: Request, model: type[T], **fixed: Any) -> T:
-    """Raises _Bad."""
+def routed(
+    prefix: str,
+    calls: Mapping[tuple[str, str], Work],
+    guarded: Callable[[Work, Request], Awaitable[Response]],
+) -> Router:
+    """Calls by method and path behind a guard, which answers in their stead if it must."""
+
+    def endpoint(work: Work) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await guarded(work, request)
+
+        return answer
+
+    return Router(
+        [
+            Route(prefix + path, endpoint(work), methods=[method])
+            for (method, path), work in calls.items()
+        ]
+    )
+
+
+async def answered(work: Work, request: Request) -> Response:
+    """The answer as JSON, or what went wrong; every status of these APIs stands here."""
+    try:
+        found = await work(request)
+    except (BadCall, BadKeyRequest, BadSpend) as problem:
+        return error(400, "bad_request", str(problem))
+    except Unknown as problem:
+        return error(404, "not_found", str(problem))
+    except UnknownBudget as problem:
+        return error(404, "unknown_budget", str(problem))
+    except NotPossible as problem:
+        return error(409, "not_possible", str(problem))
+    except LedgerDown as problem:
+        return error(503, "budget_store_down", str(problem))
+    return found if isinstance(found, Response) else JSONResponse(found)
+
+
+def bearer(request: Request) -> str:
+    """The key in `Authorization: Bearer`; empty if there is none."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
+
+
+def same_key(given: str, wanted: str) -> bool:
+    """Takes as long for a wrong key as for a right one; an empty one is never right."""
+    presented = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+    right = hmac.compare_digest(hashlib.sha256(wanted.encode()).digest(), presented)
+    return right and bool(given)
+
+
+async def body(request: Request, model: type[T], *, most: int = LARGEST, **fixed: Any) -> T:
+    """The request's body as a `model`, with `fixed` fields. Raises BadCall."""
     raw = b""
     async for piece in request.stream():
         raw += piece
-        if len(raw) > LARGEST:
-            raise _Bad(f"the request exceeds {LARGEST} bytes")
+        if len(raw) > most:
+            raise BadCall(f"the request exceeds {most} bytes")
     try:
         data = json.loads(raw or b"{}")
         if not isinstance(data, dict):
-            raise _Bad("the request body must be a JSON object")
+            raise BadCall("the request body must be a JSON object")
         return model.model_validate_json(json.dumps({**data, **fixed}), strict=True)
-    except ValidationError as error:
+    except ValidationError as problem:
         rules = model.model_json_schema()
-        told = (phrase(details, rules) for details in error.errors())
+        told = (phrase(details, rules) for details in problem.errors())
         said = [f"{dotted(place)}: {text}" if place else text for place, text in told]
-        raise _Bad("; ".join(said)) from None
-    except ValueError as error:
-        raise _Bad(f"the request body is not JSON: {error}") from None
+        raise BadCall("; ".join(said)) from None
+    except ValueError as problem:
+        raise BadCall(f"the request body is not JSON: {problem}") from None
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def error(status: int, code: str, message: str) -> Response:
+    """What a client of the OpenAI API takes for an error."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     said = {"message": message, "type": kind, "param": None, "code": code}
     return JSONResponse({"error": said}, status_code=status)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.admin import PREFIX as ADMIN
 from unabridged.proxy.admin import Admin
-from unabridged.proxy.callers import Callers
+from unabridged.proxy.callers import Callers, loopback
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.dialect import Dialect, dialect_of
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, kind
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.keys import Key
+from unabridged.proxy.metrics_answer import PATH as METRICS
+from unabridged.proxy.page import ROOT as PAGE
 from unabridged.proxy.receipt import Receipt
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Refusal
 from unabridged.proxy.relay import relay
@@ -43,10 +44,16 @@ class App:
     """Compresses for other gateways."""
     admin: Admin
     """Answers under its own prefix, to the admin key alone."""
+    page: ASGIApp
+    """Answers under /ui."""
     unready: Callable[[], list[str]]
     """What is not ready yet, in words; empty: all is."""
     running: Callable[[], AbstractAsyncContextManager[None]]
     """Holds up what must be started and stopped with the server."""
+    metrics: ASGIApp
+    """Answers at /metrics."""
+    leave: Callable[[], None]
+    """Says that the server ends: what goes on for as long as its client listens ends now."""
     stop: Callable[[], None]
     """Ends threads and store of an application that was assembled; `running` does it too."""
     failed: Callable[[Exception], None]
@@ -68,6 +75,10 @@ class App:
         try:
             if request.path.startswith(ADMIN + "/"):
                 await self.admin(scope, receive, request.send)
+            elif request.path == METRICS:
+                await self.metrics(scope, receive, request.send)
+            elif request.path == PAGE or request.path.startswith(PAGE + "/"):
+                await self.page(scope, receive, request.send)
             else:
                 await self._route(request, request.send)
         except ClientGone:
@@ -117,12 +128,12 @@ class App:
         # Whoever can make a browser on this machine send requests could use the proxy: a page
         # of any site, or one whose name was pointed here (DNS rebinding).
         host, origin = request.header(b"host"), request.header(b"origin")
-        if host and not _loopback(urlsplit(f"//{host}").hostname):
+        if host and not loopback(urlsplit(f"//{host}").hostname):
             raise ForeignSite(
                 f"Host {host[:100]!r} is not this machine; without a key file (server.keys_file)"
                 " only localhost is served"
             )
-        if origin and not _loopback(urlsplit(origin).hostname):
+        if origin and not loopback(urlsplit(origin).hostname):
             raise ForeignSite(
                 "web pages of other sites may not use a proxy without keys (server.keys_file)"
             )
@@ -139,17 +150,6 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _loopback(host: str | None) -> bool:
-    if host is None:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _refuse(error: Exception, send: Send, refuse_status: int, dialect: Dialect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -50,6 +51,11 @@ class Callers:
         raise BadKey("this key is not known, has expired or was revoked")
 
 
+def tenant(caller: Key | None) -> str:
+    """Whose cached contexts and texts a request shares; nobody else meets them."""
+    return caller.tenant if caller else "loopback"
+
+
 def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
     """Whom and what a request is charged to. Raises ModelNotAllowed."""
     model = plain(model)
@@ -66,3 +72,15 @@ def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
         route=route or None,
         model=model or None,
     )
+
+
+def loopback(host: str | None) -> bool:
+    """True if a host name means this machine."""
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -47,8 +47,58 @@ entries = sa.Table(
         )
     ),
     sa.Index("entries_by_time", "org", "at_ms"),
+    sa.Index("entries_at", "at_ms"),
 )
 """One row for each request; see Entry."""
+
+RECEIPT_STEPS = (
+    "added",
+    "read",
+    "queue",
+    "split",
+    "plan",
+    "compress",
+    "store",
+    "render",
+    "restore",
+)
+"""Steps whose time has a column of its own, `STEP_us`, in millionths of a second."""
+
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    *(
+        sa.Column(text, _name, nullable=False)
+        for text in (
+            *("path", "model", "key", "team", "route", "policy", "upstream", "compressor"),
+            *("outcome", "failure", "cache", "cache_depth", "gate", "tenant"),
+        )
+    ),
+    sa.Column("reason", sa.String(300), nullable=False),
+    sa.Column("stream", sa.Boolean, nullable=False),
+    *(
+        sa.Column(number, sa.BigInteger)
+        for number in (
+            *("status", "tokens_before", "tokens_after", "recovered", "nano_usd"),
+            *("saved_nano_usd", "text_until_ms", *(f"{step}_us" for step in RECEIPT_STEPS)),
+        )
+    ),
+    sa.Index("receipts_at", "at_ms", "id"),
+)
+"""One row for each request, refused ones too; see Receipt. No text of prompt or answer."""
+
+receipt_details = sa.Table(
+    "receipt_details",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("at_ms", sa.BigInteger, nullable=False, index=True),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("segments", sa.Text, nullable=False),
+)
+"""The whole receipt and its segments, as JSON, of the newest requests; apart from `receipts`, so
+that adding those up does not read it."""
 
 positions = sa.Table(
     "positions",

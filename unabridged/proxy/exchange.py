@@ -15,18 +15,20 @@ from unabridged.policies.asked import HEADERS, Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
-from unabridged.proxy.callers import scopes
+from unabridged.proxy.callers import scopes, tenant
+from unabridged.proxy.detail import Detail, heard
 from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
-from unabridged.proxy.relay import Chain, pass_on
+from unabridged.proxy.relay import Chain, Untouched, pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.restore import Index, Restorer
 from unabridged.proxy.spending import Spending, Spendings
 from unabridged.proxy.surface import Surface
+from unabridged.proxy.tracing import Tracing
 from unabridged.proxy.upstream import Answer, Call, Opened
 from unabridged.proxy.workers import QueueFull, Workers
 
@@ -46,12 +48,18 @@ class Exchange:
     restore: Restorer
     receipts: Receipts
     money: Spendings
+    tracing: Tracing | None = None
+    """None: nobody asked for traces."""
 
     async def __call__(
         self, request: Request, send: Send, caller: Key | None, surface: Surface
     ) -> None:
         """Raises only before the first byte of the answer."""
-        draft = Draft(said={"request_id": uuid.uuid4().hex, "path": request.path})
+        draft = Draft(
+            said={"request_id": uuid.uuid4().hex, "path": request.path},
+            detail=Detail(tenant=tenant(caller)),
+            trace=self.tracing.begin(request.header_map()) if self.tracing else None,
+        )
         if caller is not None:
             draft.note(key=caller.name, team=caller.team or "")
         try:
@@ -63,7 +71,11 @@ class Exchange:
             draft.note(ended="refused", reason=kind(error).code)
             raise
         finally:
-            self.receipts.add(draft.receipt(at=time.time()))
+            receipt = draft.receipt(at=time.time())
+            self.receipts.add(receipt, draft.detail)
+            if draft.trace is not None:
+                upstream = self.config.upstreams.get(receipt.upstream)
+                draft.trace.end(receipt, draft.began, upstream.url if upstream else "")
 
     async def _answer(
         self,
@@ -117,6 +129,8 @@ class Exchange:
             rewritten=True,
             served=lambda name: draft.note(upstream=name),
         )
+        if draft.trace is not None:
+            call = replace(call, headers=draft.trace.call(call.headers))
         if spending.counted:
             call = replace(call, headers=unencoded(call.headers))
         shortened = sent.compressed if surface.generates else None
@@ -204,9 +218,11 @@ class Exchange:
                 body.raw if own is None else own,
                 choice,
                 model=draft.said["model"],
-                tenant=caller.tenant if caller else "loopback",
+                tenant=tenant(caller),
                 surface=surface.name,
             )
+        draft.detail.seen = sent.seen
+        draft.detail.keep_seconds = choice.policy.keep_text_seconds
         draft.note(
             tokens_before=sent.tokens_before,
             tokens_after=sent.tokens_after,
@@ -242,7 +258,8 @@ class Exchange:
                 changed=restoring is not None or spending.rewrites,
                 length=None,
             )
-            through = counting if restoring is None else Chain(counting, restoring)
+            through = heard(counting, opened.headers, draft.detail)
+            through = through if restoring is None else Chain(through, restoring)
             dialect = dialect_of(draft.said["path"])
             if await pass_on(opened, send, headers, through, dialect=dialect) is not None:
                 draft.note(ended="broken off")
@@ -263,6 +280,7 @@ class Exchange:
             whole = b"".join([*pieces, counting.flush()])
         came = Answer(status=opened.status, headers=opened.headers, body=whole)
         _heard(draft, came.status, came.headers)
+        heard(Untouched(), came.headers, draft.detail).feed(whole)
         body = await self.restore.whole(came, index, draft, surface.name)
         headers = to_client(
             came.headers,

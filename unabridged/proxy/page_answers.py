@@ -148,6 +148,10 @@ class Caching(TypedDict):
     """hit, part, miss, store-down."""
     hit_rate: float | None
     """Share of hits (a part counts half) among hit, part and miss; null: nothing was looked up."""
+    depths: list[Counted]
+    """How deep in the work something was remembered: plan, segments or scores."""
+    gate: list[Counted]
+    """What was done with text that the provider has likely cached; see Receipt.gate."""
 
 
 class BudgetLevel(TypedDict):
@@ -437,7 +441,8 @@ class Question(Trial):
     upstream: str
     """Name of an upstream of the configuration."""
     key: str | None = Field(default=None, max_length=1000)
-    """The caller's own key for an upstream without `api_key_env`; goes nowhere else."""
+    """The caller's own key for an upstream without `api_key_env`; goes nowhere else, and only
+    while the proxy has no keys of its own."""
     max_tokens: int = Field(default=400, ge=1, le=8000)
 
 

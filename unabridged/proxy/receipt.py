@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TextIO
@@ -21,6 +21,8 @@ CacheUse = Literal["off", "hit", "part", "miss", "store-down"]
 CacheDepth = Literal["", "scores", "segment", "plan"]
 GateChoice = Literal["", "rewrite", "keep", "explicit"]
 KEPT_IN_MEMORY = 200
+GATHER_SECONDS = 0.1
+"""Pause between two batches, so that not every receipt is a write of its own."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_REASON = 300
 
@@ -85,6 +87,10 @@ class Receipt:
     saved_nano_usd: int | None = None
     """What was saved net of the provider's discount for cached text; negative if cutting cost
     more than it saved, None: not known."""
+    input_tokens: int | None = None
+    """Of the prompt, as the upstream counted; None: not told."""
+    output_tokens: int | None = None
+    """Of the answer, as the upstream counted."""
     provider_cached: int | None = None
     """Tokens of the prompt that the provider read from its own cache."""
     status: int | None = None
@@ -112,15 +118,28 @@ class Draft:
     said: dict[str, Any]
     spent: dict[str, float] = field(default_factory=dict)
     """Milliseconds of our own, one after the other."""
+    began: dict[str, int] = field(default_factory=dict)
+    """When each of them began, in nanoseconds since 1970."""
+    trace: Any = None
+    """The request's spans, a `tracing.Traced`; None: nobody asked for traces."""
+    detail: Any = None
+    """What is told beside the receipt, a `detail.Detail`; it may hold text, so it is no field of
+    the receipt."""
 
     def note(self, **fields: Any) -> None:
         self.said.update(fields)
+
+    def edited(self, edits: Any) -> None:
+        """What was restored in the answer."""
+        if self.detail is not None:
+            self.detail.edits = edits
 
     def spend(self, step: str, seconds: float) -> None:
         self.spent[step] = self.spent.get(step, 0.0) + seconds * 1000
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
+        self.began.setdefault(step, time.time_ns())
         start = time.perf_counter()
         try:
             yield
@@ -201,19 +220,27 @@ def _where(exc_info: Any) -> list[str]:
     return lines[-8:]
 
 
+Batch = list[tuple[Receipt, Any]]
+"""Receipts, each with its detail (None: there is none)."""
+
+
 class Receipts:
     """Takes receipts from the event loop without ever making it wait, writes each as a line of
-    JSON, remembers the last ones, and hands them to `share` (the store) in batches."""
+    JSON, remembers the last ones, and hands them to `share` (the store) and to `takers` in
+    batches."""
 
     def __init__(
         self,
         *,
         share: Callable[[list[str]], None] | None = None,
         output: TextIO | None = None,
+        takers: Sequence[Callable[[Batch], None]] = (),
     ) -> None:
         self._recent: deque[Receipt] = deque(maxlen=KEPT_IN_MEMORY)
         self._share = share
-        self._queue: queue.SimpleQueue[Receipt | None] = queue.SimpleQueue()
+        self._takers = takers
+        self._closing = threading.Event()
+        self._queue: queue.SimpleQueue[tuple[Receipt, Any] | None] = queue.SimpleQueue()
         handler = logging.StreamHandler(output or sys.stderr)
         handler.setFormatter(JsonLines())
         self._logger = logging.Logger("unabridged.receipt", logging.INFO)
@@ -221,9 +248,9 @@ class Receipts:
         self._thread = threading.Thread(target=self._work, name="unabridged-receipts", daemon=True)
         self._thread.start()
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: Receipt, detail: Any = None) -> None:
         self._recent.appendleft(receipt)
-        self._queue.put(receipt)
+        self._queue.put((receipt, detail))
 
     def recent(self, count: int = KEPT_IN_MEMORY) -> list[Receipt]:
         """The last receipts of this process, newest first."""
@@ -231,19 +258,31 @@ class Receipts:
 
     def close(self) -> None:
         """Writes what is left."""
+        self._closing.set()
         self._queue.put(None)
-        self._thread.join(timeout=2)
+        self._thread.join(timeout=5)
 
     def _work(self) -> None:
         while True:
             batch = [self._queue.get()]
-            while len(batch) < 100 and not self._queue.empty():
+            while len(batch) < 500 and not self._queue.empty():
                 batch.append(self._queue.get())
-            receipts = [r for r in batch if r is not None]
-            for receipt in receipts:
+            told = [pair for pair in batch if pair is not None]
+            for receipt, _ in told:
                 self._logger.info("request", extra={"fields": as_record(receipt)})
-            if receipts and self._share is not None:
-                lines = [json.dumps(as_record(r), ensure_ascii=False) for r in receipts]
-                self._share(lines)
+            if told and self._share is not None:
+                self._share([json.dumps(as_record(r), ensure_ascii=False) for r, _ in told])
+            for take in self._takers if told else ():
+                self._hand(take, told)
             if None in batch:
                 return
+            if self._takers:
+                # Each batch is written to disk as one: let some gather while others wait.
+                self._closing.wait(GATHER_SECONDS)
+
+    def _hand(self, take: Callable[[Batch], None], told: Batch) -> None:
+        try:
+            take(told)
+        except Exception as error:  # what watches the requests must never end the watching
+            kind = type(error).__name__
+            self._logger.warning(f"{len(told)} receipts could not be taken: {kind}")

@@ -56,6 +56,7 @@ class Restorer:
                 _failed(draft, error)
                 return answer.body
         _note(draft, restored, index.places)
+        draft.edited(restored.edits)
         return bytes(restored.body) if restored.edits else answer.body
 
     async def stream(
@@ -124,6 +125,7 @@ class Restoring:
             yield
             if self._restorer is not None:
                 self._draft.note(recovered=len(self._restorer.edits))
+                self._draft.edited(self._restorer.edits)
         except Exception as error:
             _failed(self._draft, error)
         finally:

@@ -36,16 +36,26 @@ from unabridged.proxy.app import App
 from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.classifiers import Classifiers
+from unabridged.proxy.comparison import Asker
 from unabridged.proxy.contexts import Contexts
 from unabridged.proxy.destination import Destination
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.fallback import Fleet, Health
 from unabridged.proxy.installed import load_classifier
+from unabridged.proxy.kept_text import KeptTexts
 from unabridged.proxy.keys import load_keys
 from unabridged.proxy.litellm_upstream import LitellmUpstream
+from unabridged.proxy.metrics import Metrics
+from unabridged.proxy.metrics_answer import MetricsAnswer
 from unabridged.proxy.originals import Originals
+from unabridged.proxy.page import Page
+from unabridged.proxy.page_access import PageAccess
+from unabridged.proxy.page_trials import PageTrials
+from unabridged.proxy.page_views import PageViews
+from unabridged.proxy.playground import Models, Playground
 from unabridged.proxy.receipt import JsonLines, Receipts
+from unabridged.proxy.receipt_book import ReceiptBook
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
 from unabridged.proxy.sidecar import Sidecar
@@ -57,6 +67,7 @@ from unabridged.proxy.store import (
     server_secret,
     store_url,
 )
+from unabridged.proxy.tracing import open_tracing
 from unabridged.proxy.treasury import open_records, open_treasury
 from unabridged.proxy.upstream import HttpUpstream
 from unabridged.proxy.weights import default_home
@@ -122,6 +133,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
         server = app.config.server
+        self._app = app
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
@@ -149,6 +161,10 @@ class Server(uvicorn.Server):
         """What clients use as base_url. Known once the server has started."""
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.leave()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -205,7 +221,13 @@ def assemble(
     server = config.server
     reading = Workers(threads=1, queue=256, name="read")
     compressing = Workers(threads=server.workers, queue=server.queue)
-    receipts = Receipts(share=store.share, output=output)
+    metrics, tracing = Metrics(), open_tracing(environment)
+    book = ReceiptBook(
+        engine=records.engine,
+        texts=KeptTexts(cache=store.cache, secret=secret),
+        days=server.receipt_days,
+    )
+    receipts = Receipts(share=store.share, output=output, takers=(book.write, metrics.take))
     treasury = open_treasury(
         config,
         records,
@@ -250,6 +272,31 @@ def assemble(
         restore=Restorer(steps=steps, workers=reading),
         receipts=receipts,
         money=treasury.spendings,
+        tracing=tracing,
+    )
+    admin_key = environment.get(config.money.admin_key_env) or None
+    admin = Admin(
+        ring=records.ring,
+        till=treasury.spendings.till,
+        key=admin_key,
+        policies=frozenset(config.policies),
+    )
+    views = PageViews(engine=records.engine, book=book, till=treasury.spendings.till)
+    playground = Playground(
+        models=Models(scorer=scorers.of, encoder=encoders.of, classifier=classifiers.of),
+        counter=counter,
+        prices=treasury.spendings.till.prices,
+    )
+    trials = PageTrials(
+        config=config,
+        book=book,
+        playground=playground,
+        asker=Asker(
+            config=config,
+            upstreams=exchange.upstreams,
+            money=treasury.spendings,
+            playground=playground,
+        ),
     )
     warming: list[str] = []
 
@@ -261,8 +308,11 @@ def assemble(
 
     def stop() -> None:
         compressing.close()
+        playground.workers.close()
         reading.close()
         receipts.close()
+        if tracing is not None:
+            tracing.stop()
         store.stop()
 
     @contextlib.asynccontextmanager
@@ -294,12 +344,18 @@ def assemble(
             originals=Originals(),
             receipts=receipts,
         ),
-        admin=Admin(
-            ring=records.ring,
-            till=treasury.spendings.till,
-            key=environment.get(config.money.admin_key_env) or None,
-            policies=frozenset(config.policies),
+        admin=admin,
+        page=Page(
+            gate=PageAccess(callers=callers, admin_key=admin_key, secret=secret, cache=store.cache),
+            calls={**views.calls(), **trials.calls(), **admin.calls()},
         ),
+        metrics=MetricsAnswer(
+            metrics=metrics,
+            levels=views.levels,
+            keys=tuple(key for key in (admin_key, environment.get(server.metrics_key_env)) if key),
+            open=lambda: callers.open,
+        ),
+        leave=views.closing.set,
         unready=lambda: [
             *warming,
             *(f"loading scorer {source}" for source in scorers.loading),

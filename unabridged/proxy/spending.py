@@ -193,6 +193,8 @@ class Spending:
             gross_nano_usd=self._money.till.gross(charge, outcome),
             saved_nano_usd=entry.saved_nano_usd,
             provider_cached=entry.cached_tokens,
+            input_tokens=entry.input_tokens,
+            output_tokens=entry.output_tokens,
         )
 
     async def _outcome(self) -> Outcome:
