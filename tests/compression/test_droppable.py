@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.compression.droppable import Droppable
+from unabridged.compression.droppable import Droppable, in_turn
 from unabridged.compression.job import Job
 from unabridged.compression.kept import extract, normalise
 from unabridged.compression.prompt import Segment, Where
@@ -56,6 +57,11 @@ def test_the_small_words_of_a_name_go_alone_and_come_behind_it() -> None:
 )
 def test_a_name_stays_whole_where_the_rest_would_prove_nothing(other: str) -> None:
     assert "Joyce B. Wein" in read(GHENT, units(GHENT, other))
+
+
+def test_what_a_name_can_do_without_never_comes_before_the_name() -> None:
+    whole, small, other = Unit(0, 0, 15, without=((6, 9),)), Unit(0, 6, 9), Unit(0, 15, 20)
+    assert in_turn((whole, small, other), np.array([1.0, 5.0, 3.0])).tolist() == [1.0, 1.0, 3.0]
 
 
 def test_a_word_that_may_only_begin_a_sentence_proves_nothing() -> None:

@@ -12,7 +12,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from unabridged.compression.entities import Entity, entities, opening
 from unabridged.compression.evidence import ENOUGH, Remains, evidence
@@ -69,6 +71,16 @@ class Droppable:
         yield Unit(index, lead[0], tile[1], without=spare)
         for each in spare:
             yield Unit(index, *each)
+
+
+def in_turn(units: Sequence[Unit], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values of units, lowered where one would come before the unit that it belongs to."""
+    found = values.copy()
+    host = 0
+    for i, unit in enumerate(units):
+        host = host if unit.start < units[host].end else i
+        found[i] = min(found[i], found[host])
+    return found
 
 
 def _apart(text: str, tiles: Sequence[Span]) -> list[tuple[Span, Span]]:

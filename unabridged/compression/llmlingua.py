@@ -18,7 +18,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from unabridged.compression.droppable import Droppable
+from unabridged.compression.droppable import Droppable, in_turn
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import coarsen, extract, shift
 from unabridged.compression.prompt import Segment, Span
@@ -251,15 +251,11 @@ def score(job: Job, texts: Sequence[str], conditions: Sequence[str]) -> list[Tok
 
 
 def scored(block: Block, tokens: TokenScores, share: float = 1 / OPEN) -> Scored:
-    """A block with the surprise of its words; what a unit can do without never comes before it."""
+    """A block with the surprise of its words."""
     stretches = [
         [(a - block.start, b - block.start) for a, b in unit.spans] for unit in block.units
     ]
-    values = pooled(tokens, block.end - block.start, stretches)
-    host = 0
-    for i, unit in enumerate(block.units):
-        host = host if unit.start < block.units[host].end else i
-        values[i] = min(values[i], values[host])
+    values = in_turn(block.units, pooled(tokens, block.end - block.start, stretches))
     mean = float(tokens.scores.mean()) if len(tokens.scores) else 0.0
     return Scored(block=block, values=values, mean=round(mean, 3), share=share)
 

@@ -16,6 +16,7 @@ import regex
 from numpy.typing import NDArray
 
 from unabridged.compression.classifier import Classifier, Judged, NoClassifier, pooled
+from unabridged.compression.droppable import in_turn
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import Spans, clip, extract, normalise
 from unabridged.compression.llmlingua import Block, Scored, blocks_of, by_words, choose, must_stay
@@ -119,6 +120,7 @@ def _words(job: Job, index: int, blocks: Sequence[Block], judged: Judged) -> lis
     if job.policy.words.force_digits:
         forced = [bool(_DIGIT.search(segment.text, u.start, u.end)) for u in units]
         values = np.where(forced, 1 + values, values)
+    values = in_turn(units, values)
     found = []
     for block, own in zip(blocks, np.split(values, _ends(blocks)), strict=True):
         inside = (spans[:, 0] < block.end) & (spans[:, 1] > block.start)
@@ -165,11 +167,6 @@ def worth(text: str, units: Sequence[Unit], values: NDArray[np.float64]) -> NDAr
             found[i], best = LINE * best, 0.0
         else:
             found[i] = 1.0
-    host = 0
-    for i, unit in enumerate(units):
-        # What a name can do without never comes before the name.
-        host = host if unit.start < units[host].end else i
-        found[i] = min(found[i], found[host])
     return found
 
 
