@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from receipt_world import book, receipt
 
 from unabridged.policies.config import Config, Route, Store, Upstream
 from unabridged.policies.policy import Policy
 from unabridged.proxy.cache import Breaker, RedisCache, client
-from unabridged.proxy.doctor import Finding, examine, look_back
+from unabridged.proxy.doctor import Finding, examine, look_at, look_back
+from unabridged.proxy.overview import overview
 from unabridged.proxy.store import RECEIPTS, EmbeddedStore
 
 
@@ -91,7 +94,7 @@ def test_the_last_requests_are_read_from_the_store(upstream: Any, tmp_path: Path
         cache.push(RECEIPTS, [json.dumps(line) for line in lines], most=10)
         found = see(config(upstream.url), tmp_path)
         assert found["last requests"].said == (
-            "1 of the last 2 were shortened\n1 x shorter than 300 tokens (policy 'p')"
+            "1 of the last 2 were shortened\n1 x shorter than # tokens (policy 'p')"
         )
         cache.ping()  # the doctor leaves alone what was running before it came
     finally:
@@ -110,6 +113,29 @@ def test_reasons_are_counted_and_a_failed_step_is_a_problem() -> None:
         "1 x not a prompt, or policy off (policy 'off')",
     ]
     assert look_back([short]).well
+
+
+def test_the_last_day_is_told_as_the_page_tells_it(tmp_path: Path) -> None:
+    pages = book(tmp_path, clock=time.time)
+    now = time.time()
+    counts = {"tokens_before": {"x": 100}, "tokens_after": {"x": 40}, "status": 200}
+    late = {"failed_step": "compress", "reason": "compress missed the deadline of 9 ms"}
+    pages.write(
+        [
+            (receipt(1, at=now, added_ms=7.0, cache="hit", **counts), None),
+            (receipt(2, at=now, added_ms=9.0, status=200, **late), None),
+        ]
+    )
+    day = overview(pages.engine, now_ms=int(now * 1000))
+    found = look_at(day)
+    assert not found.well
+    assert found.said.splitlines() == [
+        "0 requests in the ledger; receipts: 1 failed open, 1 shortened",
+        "cost $0.00, saved $0.00 net (the median request: $0.00, 0% of its prompt)",
+        "added by us: p50 8.0, p95 8.9, p99 9.0 ms",
+        "found in the cache: 100%",
+        "failed open: 1 x compress deadline",
+    ]
 
 
 def test_missing_weights_are_named_with_the_command_that_fetches_them(

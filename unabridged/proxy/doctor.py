@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from sqlalchemy.exc import SQLAlchemyError
 
 from unabridged.policies.config import Config, Upstream
 from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.database import database_url, open_database
+from unabridged.proxy.overview import overview, reasons
+from unabridged.proxy.page_answers import Overview
+from unabridged.proxy.refusal import dollars
 from unabridged.proxy.store import RECEIPTS, EmbeddedStore, StoreNotStarted, store_url
 from unabridged.proxy.weights import Source, UnknownSource, locate
 
@@ -39,8 +44,9 @@ class Finding:
 def examine(
     config: Config, *, state_dir: Path, models: Path, environment: Mapping[str, str] = os.environ
 ) -> list[Finding]:
-    """Look at policies, models, upstreams, store and receipts. Starts the embedded store if it
-    does not run, and then ends it; sends one GET to each upstream. `models` is the model cache."""
+    """Look at policies, models, upstreams, store, receipts and ledger. Starts the embedded store
+    if it does not run, and then ends it; sends one GET to each upstream. `models` is the model
+    cache."""
     names = ", ".join(sorted(config.policies))
     findings = [Finding(what="policies", well=True, said=f"valid: {names}")]
     findings += _weights(config, models)
@@ -57,7 +63,45 @@ def examine(
         advice = "check REDIS_URL or store.url" if url else f"check {state_dir / 'store'}"
         said = f"does not answer ({error}); {advice}. Requests go through without it"
         findings.append(Finding(what="store", well=False, said=said))
+    findings.append(_ledger(config, state_dir, environment))
     return findings
+
+
+def look_at(day: Overview) -> Finding:
+    """The page's overview of the last day, in words."""
+    totals = day["totals"]
+    if not day["outcomes"] and not totals["requests"]:
+        return Finding(what="last day", well=True, said="no requests")
+    told = ", ".join(f"{one['requests']} {one['what']}" for one in day["outcomes"])
+    saved, cost = totals["saved_nano_usd"], totals["nano_usd"]
+    lines = [
+        f"{totals['requests']} requests in the ledger; receipts: {told}",
+        f"cost {dollars(cost['total'])}, saved {dollars(saved['total'])} net"
+        f" (the median request: {dollars(round(saved['median'] or 0))},"
+        f" {totals['saved_share'] or 0:.0%} of its prompt)",
+    ]
+    for step in day["steps"][:1]:
+        times = ", ".join(f"{name} {step[name]:.1f}" for name in ("p50", "p95", "p99"))
+        lines.append(f"added by us: {times} ms")
+    if day["cache"]["hit_rate"] is not None:
+        lines.append(f"found in the cache: {day['cache']['hit_rate']:.0%}")
+    failed = [f"{one['requests']} x {one['what']}" for one in day["failed_open"]]
+    lines += [f"failed open: {', '.join(failed)}"] if failed else []
+    return Finding(what="last day", well=not failed, said="\n".join(lines))
+
+
+def _ledger(config: Config, state_dir: Path, environment: Mapping[str, str]) -> Finding:
+    url = database_url(config.money.database or environment.get("UNABRIDGED_DATABASE"), state_dir)
+    try:
+        engine = open_database(url)
+        try:
+            return look_at(overview(engine, now_ms=int(time.time() * 1000), view="day"))
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        shown = url.render_as_string(hide_password=True)
+        said = f"{shown} cannot be read: {type(error).__name__} (money.database)"
+        return Finding(what="ledger", well=False, said=said)
 
 
 def look_back(records: list[dict[str, Any]]) -> Finding:
@@ -67,8 +111,8 @@ def look_back(records: list[dict[str, Any]]) -> Finding:
         return Finding(what=what, well=True, said="none are on record yet")
     unsaved = [r for r in records if r.get("got", 0) >= r.get("before", 0)]
     said = f"{len(records) - len(unsaved)} of the last {len(records)} were shortened"
-    reasons = Counter(_reason(record) for record in unsaved)
-    said += "".join(f"\n{times} x {reason}" for reason, times in reasons.most_common())
+    found = reasons((_reason(record), 1) for record in unsaved)
+    said += "".join(f"\n{one['requests']} x {one['what']}" for one in found)
     failed = any(record.get("failed_step") for record in records)
     return Finding(what=what, well=not failed, said=said)
 
