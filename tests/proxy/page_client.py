@@ -14,6 +14,9 @@ from unabridged.proxy import page_answers
 
 KEY = "admin-" + "k" * 40
 GUARDED = {"UNABRIDGED_ADMIN_KEY": KEY}
+FAKE = {"compressor": "extractive", "min_saving": 0.0, "min_tokens": 0, "deadline_ms": 30_000}
+PATIENT = {"store": {"timeout_ms": 5000}}
+"""For a proxy whose store may be slow, because the machine is busy with other tests."""
 DOCUMENTS = "\n\n".join(
     f"Document [{n}](Title: Harbour {n}) The harbour master of port {n} wrote the tides into a "
     f"green book. Nobody had seen lighthouse {n} dark since the winter of 19{n:02}."

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Proxy
 from fake_upstream import FakeUpstream
-from page_client import PROMPT, client, shaped
+from page_client import PATIENT, PROMPT, client, shaped
 
 from unabridged.proxy.comparison import body_of
 from unabridged.proxy.page_answers import Question
@@ -39,7 +39,9 @@ def test_both_answers_come_back(serve: Callable[..., Proxy], upstream: FakeUpstr
 def test_a_budget_stops_the_playground_too(
     serve: Callable[..., Proxy], upstream: FakeUpstream
 ) -> None:
-    proxy = serve(budgets=[{"name": "b", "window": "day", "unit": "requests", "limit": 1}])
+    proxy = serve(
+        budgets=[{"name": "b", "window": "day", "unit": "requests", "limit": 1}], **PATIENT
+    )
     found = shaped("Comparison", ask(proxy))
     assert found["raw"]["ok"]
     assert not found["compressed"]["ok"]

@@ -77,7 +77,7 @@ def nobody() -> str:
 def test_with_all_in_order_nothing_is_wrong(upstream: Any, tmp_path: Path) -> None:
     found = see(config(upstream.url), tmp_path)
     assert [f for f in found.values() if not f.well] == []
-    assert set(found) == {"policies", "upstream default", "store", "last requests"}
+    assert set(found) == {"policies", "upstream default", "store", "last requests", "last day"}
     assert found["last requests"].said == "none are on record yet"
     assert upstream.seen == [("/v1/models", None)]
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from conftest import Proxy
 from fake_upstream import FakeUpstream
-from page_client import GUARDED, KEY, chat, soon
+from page_client import FAKE, GUARDED, KEY, PATIENT, chat, soon
 
 READER = "reader-" + "r" * 40
 
@@ -20,7 +20,11 @@ def ask(proxy: Proxy, key: str | None = None, **headers: str) -> httpx.Response:
 
 
 def test_what_happened_can_be_scraped(serve: Callable[..., Proxy], upstream: FakeUpstream) -> None:
-    proxy = serve(budgets=[{"name": "all", "unit": "requests", "window": "day", "limit": 9}])
+    proxy = serve(
+        budgets=[{"name": "all", "unit": "requests", "window": "day", "limit": 9}],
+        policies={"fake": FAKE},
+        **PATIENT,
+    )
     assert chat(proxy).status_code == 200
     text = soon(lambda: t if 'outcome="' in (t := ask(proxy).text) else "")
     assert 'unabridged_budget_limit{budget="all",subject="",unit="requests"} 9.0' in text

@@ -56,6 +56,11 @@ def raising(*_: Any, **__: Any) -> Any:
     raise ValueError(f"cannot work on {PROMPT} with {CALLER}")
 
 
+def ours(found: httpx.Response) -> str:
+    """An error that we have answered with; what the upstream said is the caller's own."""
+    return found.text if found.status_code >= 400 else ""
+
+
 def everything(proxy: Proxy, upstream: FakeUpstream, said: list[str]) -> None:
     """All that can happen to a request; what we say ourselves is put into `said`."""
     upstream.reply(completion(REPLY))
@@ -76,8 +81,10 @@ def everything(proxy: Proxy, upstream: FakeUpstream, said: list[str]) -> None:
         f'["{WORDS[1]}"]',
         json.dumps({"model": "m", "messages": [{"role": "user", "content": WORDS}]}),
     ):
-        said.append(chat(proxy, raw=raw).text)
-    said.append(chat(proxy, headers={"authorization": f"Basic {SECRETS[4]}", "x-api-key": ""}).text)
+        said.append(ours(chat(proxy, raw=raw)))
+    said.append(
+        ours(chat(proxy, headers={"authorization": f"Basic {SECRETS[4]}", "x-api-key": ""}))
+    )
     for path in ("/embeddings", "/models", "/nothing"):
         chat(proxy, path=path, input=PROMPT)
     said.append(httpx.get(f"{proxy.root}/elsewhere?q={WORDS[0]}&key={CALLER}").text)

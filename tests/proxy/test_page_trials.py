@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Proxy
 from fake_upstream import FakeUpstream
-from page_client import PROMPT, chat, client, shaped, soon
+from page_client import FAKE, PATIENT, PROMPT, chat, client, shaped, soon
 
 ROUTES = [
     {"name": "rag", "match": {"model": "gpt-4o*", "team": "research"}, "policy": "fake"},
@@ -65,7 +65,7 @@ def test_every_route_is_held_against_a_pasted_request(proxy: Proxy) -> None:
 def test_a_changed_policy_is_tried_on_the_last_requests(
     serve: Callable[..., Proxy], upstream: FakeUpstream
 ) -> None:
-    proxy = serve()
+    proxy = serve(policies={"fake": FAKE}, **PATIENT)
     chat(proxy)
     with client(proxy) as page:
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from conftest import Proxy
 from fake_upstream import FakeUpstream
-from page_client import PROMPT, chat, client, shaped, soon
+from page_client import FAKE, PATIENT, PROMPT, chat, client, shaped, soon
 
 MONEY = {"prices": {"m": {"input": 1000, "output": 1000}}, "assumed_output": 100}
 BUDGET = {"name": "all", "window": "day", "limit": 100, "at": {"70%": "warn", "100%": "refuse"}}
@@ -19,9 +19,10 @@ BUDGET = {"name": "all", "window": "day", "limit": 100, "at": {"70%": "warn", "1
 
 @pytest.fixture
 def proxy(serve: Any, upstream: FakeUpstream) -> Proxy:
-    keeping = {"compressor": "extractive", "rate": 0.3, "keep_text_seconds": 60, "min_tokens": 0}
+    keeping = {**FAKE, "rate": 0.3, "keep_text_seconds": 60}
     found: Proxy = serve(
-        policies={"keeping": keeping},
+        policies={"keeping": keeping, "fake": FAKE},
+        **PATIENT,
         routes=[
             {"name": "kept", "match": {"headers": {"x-keep": "*"}}, "policy": "keeping"},
             {"name": "plain", "policy": "fake"},

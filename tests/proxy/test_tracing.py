@@ -9,7 +9,7 @@ import pytest
 from conftest import Proxy
 from fake_upstream import FakeUpstream
 from otlp_collector import Collector, collecting
-from page_client import PROMPT, chat
+from page_client import FAKE, PATIENT, PROMPT, chat
 from receipt_world import receipt
 
 from unabridged.proxy.tracing import NotTraceable, attributes, open_tracing, ours, steps
@@ -25,7 +25,8 @@ def collector() -> Iterator[Collector]:
 
 
 def traced(serve: Callable[..., Proxy], collector: Collector) -> Proxy:
-    return serve(environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    return serve(environment=environment, policies={"fake": FAKE}, **PATIENT)
 
 
 def sent(proxy: Proxy, collector: Collector) -> dict[str, Any]:
