@@ -79,6 +79,8 @@ export interface Counted {
 export interface Caching {
   uses: Counted[];
   hit_rate: number | null;
+  depths: Counted[];
+  gate: Counted[];
 }
 
 export interface BudgetLevel {

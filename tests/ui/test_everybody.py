@@ -98,6 +98,7 @@ def test_the_whole_page_can_be_walked_by_keyboard(visit: Callable[..., Any]) -> 
     page.get_by_test_id("keys").wait_for()
     tab_to("New key")
     press("Enter")
+    page.get_by_role("dialog").wait_for()
     assert page.evaluate("document.activeElement.closest('dialog') !== null")
     press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")

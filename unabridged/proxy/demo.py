@@ -96,9 +96,9 @@ class _Tap:
         self._witness.edits = tuple(self._restorer.edits)
         return out
 
-    @property
-    def edits(self) -> Any:
-        return self._restorer.edits
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else it is asked for, the restorer says."""
+        return getattr(self._restorer, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -312,6 +312,18 @@ function Steps({ overview }: { overview: Overview }) {
         ) : (
           <Tally rows={cache.uses} name={(what) => named("cache", what)} />
         )}
+        {cache.depths.length > 0 && (
+          <>
+            <h3>{t("depths")}</h3>
+            <Tally rows={cache.depths} name={(what) => named("depth", what)} />
+          </>
+        )}
+        {cache.gate.length > 0 && (
+          <>
+            <h3>{t("gates")}</h3>
+            <Tally rows={cache.gate} name={(what) => named("gate", what)} />
+          </>
+        )}
       </section>
     </div>
   );
