@@ -119,10 +119,9 @@ def serve(
     from unabridged.policies.override import override
     from unabridged.proxy.serve import run, state_home
 
-    settled = _config(config)
-    try:
-        settled = override(
-            settled,
+    def read() -> Config:
+        return override(
+            _config(config),
             upstream=upstream,
             policy=policy,
             host=host,
@@ -130,6 +129,9 @@ def serve(
             keys_file=os.environ.get("UNABRIDGED_KEYS") or None,
             store_url=os.environ.get("REDIS_URL") or None,
         )
+
+    try:
+        settled = read()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     where = ", ".join(f"{name} {each.url}" for name, each in settled.upstreams.items())
@@ -137,6 +139,8 @@ def serve(
         settled,
         state_dir=state_home(),
         on_ready=lambda url: typer.echo(f"serving {url} (upstream {where})"),
+        reread=read,
+        file=config,
     )
 
 

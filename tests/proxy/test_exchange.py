@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -346,3 +347,35 @@ def test_requests_at_the_same_time_do_not_mix(upstream: FakeUpstream, serve: Ser
     for thread in threads:
         thread.join()
     assert answers == [True] * 20
+
+
+def test_a_compressed_body_is_opened_shortened_and_sent_plain(
+    upstream: FakeUpstream, serve: Serve
+) -> None:
+    proxy = serve(steps=fake_steps())
+    packed = gzip.compress(json.dumps(BODY).encode())
+    got = httpx.post(
+        proxy.url + "/chat/completions", content=packed, headers={"content-encoding": "gzip"}
+    )
+    assert got.status_code == 200
+    assert upstream.seen[0].header("content-encoding") is None
+    assert len(upstream.seen[0].json["messages"][0]["content"]) < len(
+        BODY["messages"][0]["content"]
+    )
+    off = serve(policy="off")
+    httpx.post(off.url + "/chat/completions", content=packed, headers={"content-encoding": "gzip"})
+    assert upstream.seen[1].body == packed
+    assert upstream.seen[1].header("content-encoding") == "gzip"
+
+
+def test_a_bomb_is_refused_and_so_is_what_is_no_gzip(upstream: FakeUpstream, serve: Serve) -> None:
+    proxy = serve(server={"max_body_bytes": 100_000})
+    for content, told in (
+        (gzip.compress(bytes(10**7)), (413, "body_too_large")),
+        (b"\x00not", (400, "bad_json")),
+    ):
+        got = httpx.post(
+            proxy.url + "/chat/completions", content=content, headers={"content-encoding": "gzip"}
+        )
+        assert error_of(got) == told
+    assert upstream.seen == []

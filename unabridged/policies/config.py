@@ -122,6 +122,9 @@ class Server(Frozen):
     metrics_key_env: str = "UNABRIDGED_METRICS_KEY"
     """Environment variable with a key that may read /metrics and nothing else; the admin key may
     too. Without any keys /metrics is open, on loopback only."""
+    unready_seconds: float = Field(default=1.0, ge=0)
+    """How long /readyz says no before the proxy stops to listen, when it is told to end (SIGTERM);
+    behind a load balancer: longer than the time between two of its probes."""
     grace_seconds: float = Field(default=30.0, ge=0)
     """How long running answers may take to finish at shutdown."""
 

@@ -58,6 +58,12 @@ class App:
     """Ends threads and store of an application that was assembled; `running` does it too."""
     failed: Callable[[Exception], None]
     """Told of every exception that nobody foresaw."""
+    renew: Callable[[App, Config], App]
+    """(this one, another configuration) -> the application by that configuration."""
+    retire: Callable[[], None]
+    """The end is near: readiness goes, so that nobody sends more."""
+    trouble: Callable[[], str] = lambda: ""
+    """Why the newest configuration file is not in force; empty: it is."""
 
     def recent(self, count: int = 200) -> list[Receipt]:
         """The last receipts, newest first."""
@@ -92,7 +98,9 @@ class App:
 
     async def _route(self, request: Request, send: Send) -> None:
         if request.path == "/healthz":
-            return await _say(send, 200, {"status": "ok"})
+            # The log says what is wrong; here anybody can ask.
+            old = {"config": "the newest file is not in force; the log says why"}
+            return await _say(send, 200, {"status": "ok", **(old if self.trouble() else {})})
         if request.path == "/readyz":
             unready = self.unready()
             said = {"status": "not ready" if unready else "ready", "waiting_for": unready}

@@ -10,9 +10,11 @@ from unabridged.compression.body import BadBody, Body, read
 from unabridged.policies.choose import Choice
 from unabridged.proxy.abridger import Sent
 from unabridged.proxy.callers import scopes
+from unabridged.proxy.decode import Came
 from unabridged.proxy.dialect import dialect_of
+from unabridged.proxy.errors import BadBody as Broken
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown
-from unabridged.proxy.headers import first, to_client, unencoded
+from unabridged.proxy.headers import to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.relay import pass_on
@@ -36,7 +38,8 @@ async def relay_counted(
     """Like `relay`, with the whole body read first. A body that names no model with a price is
     for the budget's `unknown_price` to decide."""
     raw = await request.body()
-    body = await money.aside(lambda: _parsed(request, raw))
+    limit = money.config.server.max_body_bytes
+    body = await money.aside(lambda: _parsed(request, raw, limit))
     asked = body.scalar("model") if body else None
     model = asked if isinstance(asked, str) else ""
     on = scopes(caller, route=choice.route, model=model)
@@ -83,12 +86,10 @@ async def _passed(
         await pass_on(opened, send, headers, through, dialect=dialect_of(request.path))
 
 
-def _parsed(request: Request, raw: bytes) -> Body | None:
-    """None if it is no JSON object that we can read."""
-    encoding = first(request.headers, b"content-encoding") or b"identity"
-    if encoding.lower() != b"identity":
-        return None
+def _parsed(request: Request, raw: bytes, limit: int) -> Body | None:
+    """None if it is no JSON object that we can read. Raises TooLarge."""
     try:
-        return read(raw.decode(), "other")
-    except (BadBody, UnicodeDecodeError):
+        plain = Came.of(request.headers, raw, limit=limit).plain
+        return None if plain is None else read(plain.decode(), "other")
+    except (Broken, BadBody, UnicodeDecodeError):
         return None

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from unabridged.policies.config import Upstream as Settings
 from unabridged.proxy.headers import first, to_upstream
 from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
+
+
+class Configured(Upstream, Protocol):
+    """An Upstream that was made by what the configuration says of it."""
+
+    settings: Settings
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +25,7 @@ class Destination:
     """An Upstream that takes requests as their callers wrote them."""
 
     name: str
-    upstream: Upstream
+    upstream: Configured
     host: bytes
     key: str | None
     """The operator's credential; None: the caller's own goes on."""

@@ -16,6 +16,7 @@ from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.callers import scopes, tenant
+from unabridged.proxy.decode import Came
 from unabridged.proxy.detail import Detail, heard
 from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
@@ -89,7 +90,8 @@ class Exchange:
         """The line: choose -> tighten -> split, allot, compress (in `abridge`) -> reserve ->
         send -> restore -> settle."""
         with draft.timed("read"):
-            body = await self._read(request, raw, surface)
+            came = await self._came(request, raw)
+            body = await self._read(came, surface)
             choice = self._choose(request, body, caller, draft)
             own = _without_ours(body)
         on = scopes(caller, route=choice.route, model=draft.said["model"])
@@ -97,13 +99,13 @@ class Exchange:
         draft.note(policy=spending.choice.policy_name, compressor=spending.choice.policy.compressor)
 
         async def abridged(by: Choice) -> Sent:
-            return await self._abridged(raw, own, body, by, caller, surface, draft)
+            return await self._abridged(came, own, body, by, caller, surface, draft)
 
         try:
             sent = await abridged(spending.choice)
             if surface.generates:
                 sent = await spending.reserve(body, sent, abridged)
-            await self._send(request, send, spending, sent, surface, draft)
+            await self._send(request, came, send, spending, sent, surface, draft)
         except (UpstreamDown, UpstreamBusy):
             spending.not_reached()
             raise
@@ -113,6 +115,7 @@ class Exchange:
     async def _send(
         self,
         request: Request,
+        came: Came,
         send: Send,
         spending: Spending,
         sent: Sent,
@@ -121,11 +124,12 @@ class Exchange:
     ) -> None:
         """send -> restore."""
         upstream = self.upstreams.line(spending.choice)
+        headers, body = came.going(sent.body)
         call = Call(
             method=request.method,
             target=request.target,
-            headers=request.headers,
-            body=sent.body,
+            headers=headers,
+            body=body,
             rewritten=True,
             served=lambda name: draft.note(upstream=name),
         )
@@ -147,12 +151,21 @@ class Exchange:
         finally:
             index.drop()
 
-    async def _read(self, request: Request, raw: bytes, surface: Surface) -> Body | None:
+    async def _came(self, request: Request, raw: bytes) -> Came:
+        """The body, opened if it is compressed. Raises BadBody and TooLarge."""
+        if request.header(b"content-encoding") is None:
+            return Came(request.headers, raw, raw)
+        limit = self.config.server.max_body_bytes
+        came: Came = await self.money.aside(lambda: Came.of(request.headers, raw, limit=limit))
+        return came
+
+    async def _read(self, came: Came, surface: Surface) -> Body | None:
         """The parsed body; None if it is in an encoding that we do not open.
 
         Raises BadBody.
         """
-        if (request.header(b"content-encoding") or "identity").lower() != "identity":
+        raw = came.plain
+        if raw is None:
             return None
         if len(raw) > LARGE:
             try:
@@ -200,7 +213,7 @@ class Exchange:
 
     async def _abridged(
         self,
-        raw: bytes,
+        came: Came,
         own: str | None,
         body: Body | None,
         choice: Choice,
@@ -212,7 +225,8 @@ class Exchange:
         reason = _why_untouched(body, choice)
         if reason or body is None:
             draft.note(reason=reason)
-            return Sent(body=raw if own is None else own.encode())
+            unchanged = came.raw if came.plain is None else came.plain
+            return Sent(body=unchanged if own is None else own.encode())
         with draft.timed("abridge"):
             sent = await self.abridge(
                 body.raw if own is None else own,

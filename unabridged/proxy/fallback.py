@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Upstream as Settings
+from unabridged.proxy.destination import Destination
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
 
@@ -46,9 +47,13 @@ class Health:
 class Fleet:
     """All upstreams, put together at start-up."""
 
-    members: Mapping[str, Upstream]
+    members: Mapping[str, Destination]
     health: Health
     draw: Callable[[], float] = random.random
+
+    async def close(self) -> None:
+        for member in self.members.values():
+            await member.upstream.close()
 
     def line(self, choice: Choice) -> Line:
         """The upstreams of a request in the order in which they are asked: one drawn by its

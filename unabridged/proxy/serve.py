@@ -6,13 +6,16 @@ import contextlib
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import platformdirs
@@ -46,6 +49,7 @@ from unabridged.proxy.installed import load_classifier
 from unabridged.proxy.kept_text import KeptTexts
 from unabridged.proxy.keys import load_keys
 from unabridged.proxy.litellm_upstream import LitellmUpstream
+from unabridged.proxy.live import Live
 from unabridged.proxy.metrics import Metrics
 from unabridged.proxy.metrics_answer import MetricsAnswer
 from unabridged.proxy.originals import Originals
@@ -115,25 +119,35 @@ def the_steps() -> Steps:
     )
 
 
-def run(config: Config, *, state_dir: Path, on_ready: Callable[[str], None] | None = None) -> None:
+def run(
+    config: Config,
+    *,
+    state_dir: Path,
+    on_ready: Callable[[str], None] | None = None,
+    reread: Callable[[], Config] | None = None,
+    file: Path | None = None,
+) -> None:
     """Serves until a signal says stop; then lets running answers finish for
-    `server.grace_seconds`. `on_ready` gets the base URL for clients as soon as it is open.
+    `server.grace_seconds`. `on_ready` gets the base URL for clients as soon as it is open;
+    `reread` gives the configuration anew when `file` changes, and at SIGHUP.
 
     Raises NotServable, BadKeyFile, BadSecret and StoreNotStarted.
     """
     app = assemble(config, state_dir=state_dir)
     # What the server says of itself is a line of JSON too.
     logging.getLogger("uvicorn").handlers = [_handler(None)]
-    server = Server(app, on_ready)
+    live = Live(app, reread=reread or (lambda: config), file=file, say=_logger(None).warning)
+    server = Server(live, on_ready)
     server.run(sockets=[server.config.bind_socket()])
 
 
 class Server(uvicorn.Server):
     """uvicorn, set up for byte-for-byte relaying."""
 
-    def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
+    def __init__(self, app: App | Live, on_ready: Callable[[str], None] | None = None) -> None:
         server = app.config.server
-        self._app = app
+        self._serving = app
+        self._exit_at: float | None = None
         self._on_ready = on_ready
         super().__init__(
             uvicorn.Config(
@@ -163,8 +177,22 @@ class Server(uvicorn.Server):
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.leave()
+        self._serving.leave()
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Readiness goes first, and some time later the server stops to listen. Whoever presses
+        Ctrl-C, or asks twice, does not wait."""
+        self._serving.retire()
+        if sig != signal.SIGTERM or self._exit_at is not None:
+            return super().handle_exit(sig, frame)
+        self._exit_at = time.monotonic() + self._serving.config.server.unready_seconds
+        self._captured_signals.append(sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -201,7 +229,7 @@ def assemble(
             " are no keys: make one with `unabridged keys create`, set server.keys_file, or use"
             " 127.0.0.1"
         )
-    bearers = {name: _bearer(name, config, environment) for name in config.upstreams}
+    fleet = _fleet(config, environment, callers)
     log = _logger(output)
     store = _open_store(config, state_dir, environment)
     steps = steps or the_steps()
@@ -238,25 +266,10 @@ def assemble(
         counter=counter,
         on_trouble=log.warning,
     )
-    upstreams = {
-        name: KINDS[each.kind](name, each, bearers[name]) for name, each in config.upstreams.items()
-    }
+    leaving = threading.Event()
     exchange = Exchange(
         config=config,
-        upstreams=Fleet(
-            members={
-                name: Destination(
-                    name=name,
-                    upstream=upstream,
-                    host=upstream.host,
-                    key=bearers[name],
-                    key_header=config.upstreams[name].api_key_header.encode(),
-                    own_keys=lambda: not callers.open,
-                )
-                for name, upstream in upstreams.items()
-            },
-            health=Health(settings=config.upstreams),
-        ),
+        upstreams=fleet,
         reading=reading,
         abridge=Abridger(
             steps=steps,
@@ -298,7 +311,27 @@ def assemble(
             playground=playground,
         ),
     )
+    fleets = [fleet]
     warming: list[str] = []
+
+    def load(config: Config) -> None:
+        """Begins to load the models of the policies that are used."""
+        for choice in _choices(config):
+            if choice.policy.compressor in SCORED:
+                scorers.begin(choice.policy.scorer)
+            if choice.policy.compressor in ENCODED:
+                encoders.begin(choice.policy)
+            if choice.policy.compressor in JUDGED:
+                classifiers.begin(choice.policy)
+
+    def renew(app: App, config: Config) -> App:
+        newer = _fleet(config, environment, callers, app.exchange.upstreams)
+        fleets.append(newer)
+        load(config)
+        money = replace(app.exchange.money, config=config)
+        renewed = replace(app.exchange, config=config, upstreams=newer, money=money)
+        sidecar = replace(app.sidecar, config=lambda: config)
+        return replace(app, config=config, exchange=renewed, sidecar=sidecar)
 
     def warm() -> None:
         for choice in _choices(config):
@@ -319,19 +352,13 @@ def assemble(
     async def running() -> AsyncIterator[None]:
         warming.append("warming up")
         threading.Thread(target=warm, name="unabridged-warm", daemon=True).start()
-        for choice in _choices(config):
-            if choice.policy.compressor in SCORED:
-                scorers.begin(choice.policy.scorer)
-            if choice.policy.compressor in ENCODED:
-                encoders.begin(choice.policy)
-            if choice.policy.compressor in JUDGED:
-                classifiers.begin(choice.policy)
+        load(config)
         try:
             async with treasury.running():
                 yield
         finally:
-            for upstream in upstreams.values():
-                await upstream.close()
+            for each in fleets:
+                await each.close()
             stop()
 
     return App(
@@ -357,6 +384,7 @@ def assemble(
         ),
         leave=views.closing.set,
         unready=lambda: [
+            *(["shutting down"] if leaving.is_set() else []),
             *warming,
             *(f"loading scorer {source}" for source in scorers.loading),
             *(f"loading encoder {source}" for source in encoders.loading),
@@ -365,6 +393,8 @@ def assemble(
         running=running,
         stop=stop,
         failed=lambda error: log.error("internal error", exc_info=error),
+        renew=renew,
+        retire=leaving.set,
     )
 
 
@@ -427,6 +457,30 @@ def _choices(config: Config) -> list[Choice]:
         for route in config.routes
     }
     return [choice for choice in found.values() if choice.policy.compressor != "off"]
+
+
+def _fleet(
+    config: Config, environment: Mapping[str, str], callers: Callers, old: Fleet | None = None
+) -> Fleet:
+    """The upstreams of a configuration; those of an `old` one that are as they were go on with
+    the connections that they have. Raises NotServable."""
+    members: dict[str, Destination] = {}
+    for name, settings in config.upstreams.items():
+        key = _bearer(name, config, environment)
+        before = old.members.get(name) if old else None
+        if before is not None and before.upstream.settings == settings and before.key == key:
+            members[name] = before
+            continue
+        upstream = KINDS[settings.kind](name, settings, key)
+        members[name] = Destination(
+            name=name,
+            upstream=upstream,
+            host=upstream.host,
+            key=key,
+            key_header=settings.api_key_header.encode(),
+            own_keys=lambda: not callers.open,
+        )
+    return Fleet(members=members, health=Health(settings=config.upstreams))
 
 
 def _bearer(name: str, config: Config, environment: Mapping[str, str]) -> str | None:

@@ -1,0 +1,63 @@
+"""Bodies that came compressed are opened, and bombs are not."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+import zstandard
+
+from unabridged.proxy.decode import decode
+from unabridged.proxy.errors import BadBody, TooLarge
+
+
+def bare(data: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-15)
+    return deflater.compress(data) + deflater.flush()
+
+
+ENCODERS: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("gzip", gzip.compress),
+    ("x-gzip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", bare),
+    ("br", brotli.compress),
+    ("zstd", zstandard.ZstdCompressor().compress),
+]
+
+
+@pytest.mark.parametrize(("name", "encode"), ENCODERS)
+def test_what_was_compressed_is_opened(name: str, encode: Callable[[bytes], bytes]) -> None:
+    for data in (b"", b'{"a": 1}', bytes(range(256)) * 2000):
+        assert decode(encode(data), name, limit=10**6) == data
+        assert decode(encode(data), name.upper(), limit=len(data)) == data
+
+
+@pytest.mark.parametrize(("name", "encode"), ENCODERS)
+def test_a_bomb_is_seen_before_it_goes_off(name: str, encode: Callable[[bytes], bytes]) -> None:
+    bomb = encode(bytes(200 * 10**6))
+    start = time.process_time()
+    with pytest.raises(TooLarge):
+        decode(bomb, name, limit=10**6)
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(("name", "encode"), ENCODERS)
+def test_what_is_broken_or_cut_off_is_refused(name: str, encode: Callable[[bytes], bytes]) -> None:
+    data = bytes(range(256)) * 50
+    for raw in (b"\x00\x01not it", encode(data)[:-8]):
+        try:
+            assert decode(raw, name, limit=10**6) != data
+        except BadBody as error:
+            assert name in str(error)
+
+
+def test_several_encodings_are_opened_in_turn_and_unknown_ones_left() -> None:
+    twice = brotli.compress(gzip.compress(b"words"))
+    assert decode(twice, "gzip, br", limit=99) == b"words"
+    assert decode(b"words", "identity", limit=99) == b"words"
+    assert decode(twice, "gzip, odd", limit=99) is None
