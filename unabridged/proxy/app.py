@@ -18,7 +18,7 @@ from unabridged.proxy.admin import Admin
 from unabridged.proxy.callers import Callers, loopback
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.dialect import Dialect, dialect_of
-from unabridged.proxy.errors import ClientGone, ForeignSite, NotFound, kind
+from unabridged.proxy.errors import ClientGone, ForeignSite, NotCountable, NotFound, envelope, kind
 from unabridged.proxy.exchange import Exchange
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.keys import Key
@@ -30,6 +30,7 @@ from unabridged.proxy.relay import relay
 from unabridged.proxy.request import PREFIX, Request
 from unabridged.proxy.sidecar import Sidecar
 from unabridged.proxy.surface import surface_of
+from unabridged.proxy.websocket import refuse, relay_socket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.config.server.max_body_bytes
@@ -128,6 +131,34 @@ class App:
             await relay_counted(request, send, upstream, money=money, caller=caller, choice=choice)
         else:
             await relay(request, send, upstream)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request({**scope, "method": "GET"}, receive, send, max_body_bytes=0)
+        try:
+            caller = self._admit(request)
+            if not request.path.startswith(PREFIX + "/"):
+                raise NotFound(f"nothing is served here; the API is under {PREFIX}")
+            if self.exchange.money.counts:
+                raise NotCountable(
+                    "a WebSocket cannot be counted against a budget, so there is none while"
+                    " budgets are in force"
+                )
+            facts = Facts(
+                path=request.path,
+                headers=request.header_map(),
+                team=caller.team if caller else None,
+                key=caller.name if caller else None,
+            )
+            name = choose(self.config, facts).upstream_name
+            destination = self.exchange.upstreams.members[name]
+            if not destination.upstream.settings.url:
+                raise NotFound(f"upstream {name!r} has no WebSocket")
+            await relay_socket(scope, receive, send, request, destination)
+        except Exception as error:
+            if kind(error).status == 500:
+                self.failed(error)
+            json_type = [(b"content-type", b"application/json")]
+            await refuse(scope, send, kind(error).status, envelope(error), json_type)
 
     def _admit(self, request: Request) -> Key | None:
         """Raises BadKey and ForeignSite."""

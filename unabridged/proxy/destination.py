@@ -36,15 +36,21 @@ class Destination:
     the proxy runs."""
 
     async def send(self, call: Call) -> Answer:
-        return await self.upstream.send(self._addressed(call))
+        return await self.upstream.send(self.addressed(call))
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[Opened]:
-        async with self.upstream.stream(self._addressed(call)) as opened:
+        async with self.upstream.stream(self.addressed(call)) as opened:
             call.served(self.name)
             yield opened
 
-    def _addressed(self, call: Call) -> Call:
+    @property
+    def takes_no_key_of_the_caller(self) -> bool:
+        """True if what a caller presents as a key must not go on."""
+        return self.key is not None or self.own_keys()
+
+    def addressed(self, call: Call) -> Call:
+        """The call as this upstream is to see it."""
         headers = to_upstream(
             call.headers,
             host=self.host,

@@ -33,6 +33,10 @@ class ModelNotAllowed(Exception):
     """The caller's key may not ask this model."""
 
 
+class NotCountable(Exception):
+    """A WebSocket, while a budget is in force: what goes over it has no usage to charge."""
+
+
 class ForeignSite(Exception):
     """A web page of another site tries to use an open proxy on loopback."""
 
@@ -81,6 +85,7 @@ TABLE: dict[type[Exception], Kind] = {
     ModelNotAllowed: Kind(
         status=403, type="permission_error", code="model_not_allowed", param="model"
     ),
+    NotCountable: Kind(status=403, type="permission_error", code="websocket_not_counted"),
     ForeignSite: Kind(status=403, type="permission_error", code="foreign_site"),
     NotFound: Kind(status=404, type="invalid_request_error", code="not_found"),
     TooLarge: Kind(status=413, type="invalid_request_error", code="body_too_large"),

@@ -156,7 +156,9 @@ class Server(uvicorn.Server):
                 port=server.port,
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=2**31 - 1,
+                ws_per_message_deflate=False,
                 lifespan="on",
                 # The upstream's own Date and Server reach the client.
                 server_header=False,
