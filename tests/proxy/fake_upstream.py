@@ -122,6 +122,8 @@ class FakeUpstream:
     seen: list[Seen] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     """time.monotonic() whenever the other side closed in the middle of an answer."""
+    unfinished: list[Seen] = field(default_factory=list)
+    """The requests whose answers were left so."""
     url: str = ""
 
     def __enter__(self) -> FakeUpstream:
@@ -169,6 +171,7 @@ class FakeUpstream:
         await asyncio.sleep(0)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request: Seen | None = None
         try:
             while (request := await _request(reader)) is not None:
                 self.seen.append(request)
@@ -178,9 +181,14 @@ class FakeUpstream:
                 if not await self._answer(reply, request, reader, writer):
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
-            self.left.append(time.monotonic())
+            self._was_left(request)
         finally:
             writer.close()
+
+    def _was_left(self, request: Seen | None) -> None:
+        self.left.append(time.monotonic())
+        if request is not None:
+            self.unfinished.append(request)
 
     async def _answer(
         self,
@@ -211,7 +219,7 @@ class FakeUpstream:
                     writer.write(piece)
                     await writer.drain()
                 if departure.done():
-                    self.left.append(time.monotonic())
+                    self._was_left(request)
                     return False
             if reply.framing == "chunked":
                 writer.write(b"0\r\n\r\n")
