@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 TORCH  := 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve page page-tools browser test ui-test pictures fast check lint types docker-lint lock clean
+.PHONY: help setup models demo serve page page-tools browser test ui-test pictures fast clients check lint types docker-lint lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ test: models  ## all tests but those of the page, slow ones and those on the def
 
 fast: $(READY)  ## the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow and not weights and not ui"
+
+clients: $(READY)  ## client libraries of others (Python, Node) against a real proxy
+	@$(BIN)/python tests/clients/run.py
 
 check: lint types docker-lint  ## every check that is not a test
 

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -194,6 +195,24 @@ def test_a_connection_that_breaks_at_any_byte_is_told_after_all_that_came(
         assert found and json.loads(error)["error"]["code"] == "upstream_unreachable"
         assert before.rstrip(b"\n") == raw[:end].rstrip(b"\n")
     assert "Traceback" not in proxy.log.getvalue()
+
+
+def test_a_model_that_no_database_takes_is_told_in_the_log_like_any_other(
+    upstream: FakeUpstream, serve: Serve
+) -> None:
+    # Half a surrogate pair ended the thread that writes receipts.
+    proxy = serve()
+    with talking(proxy) as connection:
+        for model in ("\ud83d", "fine"):
+            asked = json.dumps({**bodies()[0], "model": model}).encode()
+            connection.request("POST", "/v1/chat/completions", body=asked, headers=HEAD)
+            assert connection.getresponse().read()
+    end = time.monotonic() + 5
+    while len(proxy.app.recent(2)) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    proxy.app.exchange.receipts.close()
+    assert '"model": "?"' in proxy.log.getvalue()
+    assert '"model": "fine"' in proxy.log.getvalue()
 
 
 def test_the_corpus_is_the_same_at_every_run() -> None:

@@ -23,6 +23,7 @@ from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamD
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.keys import Key
+from unabridged.proxy.ledger import plain
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
 from unabridged.proxy.relay import Chain, Untouched, pass_on
 from unabridged.proxy.request import Request
@@ -202,7 +203,7 @@ class Exchange:
         if extra is not None or any(name in headers for name in HEADERS):
             choice = apply(choice, self.config, Asked.parse(headers, extra))
         draft.note(
-            model=facts.model[:200],
+            model=plain(facts.model),
             stream=bool(body and body.scalar("stream") is True),
             route=choice.route,
             policy=choice.policy_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import openai
@@ -75,7 +76,17 @@ def test_retries(ask: Any) -> None:
 
 
 def test_cancel(ask: Any) -> None:
-    pieces = model(ask).stream_complete(ask.text("long"))
-    next(iter(pieces))
-    pieces.close()
+    begun = asyncio.Event()
+
+    async def reading() -> None:
+        async for _ in await model(ask).astream_complete(ask.text("long")):
+            begun.set()
+
+    async def work() -> None:
+        task = asyncio.create_task(reading())
+        await begun.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(work())
     assert ask.was_left()
