@@ -8,6 +8,7 @@ schema; a JSON schema that is asked for is filled in; everything else is answere
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -44,6 +45,10 @@ class Answering:
             return self.told(path.removeprefix("/v1/seen/"))
         if path == "/v1/models":
             return said({"object": "list", "data": [model("gpt-4o-mini")]})
+        given = seen.header("x-test-answer")
+        if given is not None:
+            # What the test made of the document's own schema of this answer.
+            return answer(base64.b64decode(given), headers=HEADERS)
         case, mark = (CASE.findall(seen.body.decode()) or [("say", "")])[-1]
         self.tries[mark] += 1
         failed = failure(case, self.tries[mark])
@@ -60,17 +65,25 @@ class Answering:
 
     def told(self, mark: str) -> Reply:
         def ours(seen: Seen) -> bool:
-            return f"/{mark})".encode() in seen.body
+            return seen.header("x-test-mark") == mark or f"/{mark})".encode() in seen.body
 
         found = [seen for seen in self.upstream.seen if ours(seen)]
         return said(
             {
                 "requests": [
-                    {"target": s.target, "headers": dict(s.headers), "body": s.json} for s in found
+                    {"target": s.target, "headers": dict(s.headers), "body": _json(s)}
+                    for s in found
                 ],
                 "left": sum(ours(seen) for seen in self.upstream.unfinished),
             }
         )
+
+
+def _json(seen: Seen) -> Any:
+    try:
+        return seen.json
+    except ValueError:
+        return None
 
 
 def failure(case: str, times: int) -> Reply | None:

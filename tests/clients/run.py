@@ -1,8 +1,8 @@
 """Runs the tests of client libraries against a real proxy: python tests/clients/run.py [NAME...]
 
-Three environments, each of its own, with what stands in its lock: openai 2.x and what needs it,
-openai 3.x and what needs it, and Node. They are made under .clients/ (not in git) and made anew
-when a lock changes. Ends with the sum of all tests.
+Environments, each of its own, with what stands in its lock: openai 2.x and what needs it, openai
+3.x and what needs it, Node, and schemathesis. They are made under .clients/ (not in git) and made
+anew when a lock changes. Ends with the sum of all tests.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from world import world
 
 HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs" / "clients.md"
 HOME = HERE.parents[1] / ".clients"
 Counts = tuple[int, int]
 """Passed and failed."""
@@ -60,11 +61,13 @@ def python(name: str, environment: dict[str, str]) -> Counts:
         made(place, lock)
     report = place / "report.xml"
     report.unlink(missing_ok=True)
-    files = [str(HERE / "openai_sdk.py"), *sorted(map(str, (HERE / name).glob("*.py")))]
+    files = sorted(map(str, (HERE / name).glob("*.py")))
+    if name.startswith("openai"):
+        files = [str(HERE / "openai_sdk.py"), str(HERE / "documented.py"), *files]
     subprocess.run(
         [str(binary), "-m", "pytest", "-c", str(HERE / "pytest.ini"), f"--junitxml={report}",
          *files],
-        env=environment, timeout=300,
+        env={**environment, "UNABRIDGED_TEST_ENVIRONMENT": name}, timeout=900,
     )  # fmt: skip
     suites = list(ElementTree.parse(report).getroot()) if report.is_file() else []
     ran, bad = (
@@ -92,7 +95,8 @@ def node(name: str, environment: dict[str, str]) -> Counts:
     tests = [file for file in files if file.endswith(".test.mjs")]
     done = subprocess.run(
         ["node", "--test", "--test-reporter=tap", *tests],
-        cwd=place, env=environment, timeout=300, text=True, stdout=subprocess.PIPE,
+        cwd=place, env={**environment, "UNABRIDGED_TEST_DOCS": str(DOCS)}, timeout=900, text=True,
+        stdout=subprocess.PIPE,
     )  # fmt: skip
     counts = dict(re.findall(r"^# (pass|fail|cancelled) (\d+)$", done.stdout, re.MULTILINE))
     bad = int(counts.get("fail", 0)) + int(counts.get("cancelled", 0))
@@ -106,6 +110,7 @@ ENVIRONMENTS: dict[str, Callable[[str, dict[str, str]], Counts]] = {
     "openai2": python,
     "openai3": python,
     "node": node,
+    "schemas": python,
 }
 
 
