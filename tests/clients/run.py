@@ -111,6 +111,7 @@ ENVIRONMENTS: dict[str, Callable[[str, dict[str, str]], Counts]] = {
     "openai3": python,
     "node": node,
     "schemas": python,
+    "litellm_proxy": python,
 }
 
 

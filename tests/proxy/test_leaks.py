@@ -58,7 +58,7 @@ def open_files() -> int:
 
 
 def pool(proxy: Proxy) -> Any:
-    return proxy.app.exchange.destinations["default"].upstream._pool
+    return proxy.app.exchange.upstreams.members["default"].upstream._pool
 
 
 def settled(proxy: Proxy, seconds: float = 5.0) -> int:

@@ -15,7 +15,7 @@ from fake_upstream import FakeUpstream, Reply
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
-from recordings import Recording, own, real, real_file
+from recordings import SURFACES, Recording, own, real, real_file
 
 Serve = Callable[..., Proxy]
 FILE = real_file()
@@ -97,7 +97,7 @@ def test_with_policies_on_only_prompt_text_is_cut(
     got = sent(proxy, recording)
     (seen,) = upstream.seen
     assert len(seen.body) <= len(recording.body)
-    if recording.body:
+    if recording.path in SURFACES:
         check_same_but_for_texts(json.loads(seen.body), recording.request)
     assert (got.status_code, got.content) == (recording.status, recording.answer)
     assert "Traceback" not in proxy.log.getvalue()
@@ -108,8 +108,8 @@ def test_the_official_library_reads_the_answer(
     upstream: FakeUpstream, serve: Serve, recording: Recording
 ) -> None:
     kinds = READ.get(recording.path)
-    if kinds is None:
-        return  # it has no type of its own for these
+    if kinds is None or not recording.answer.startswith((b"{", b"data:", b"event:", b"<")):
+        return  # it has no type for it, or the recording itself is encoded
     upstream.reply(reply(recording))
     proxy = serve(policies={"short": {"compressor": "extractive", "rate": 0.4, "min_tokens": 0}})
     with openai.OpenAI(base_url=proxy.url, api_key="sk-test", max_retries=0) as client:
