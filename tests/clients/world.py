@@ -28,6 +28,7 @@ policies:
     compressor: extractive
     rate: 0.4
     min_tokens: 0
+    deadline_ms: 20000
     keep: {{document: null}}
 server: {{port: 0, keys_file: {keys}}}
 budgets:

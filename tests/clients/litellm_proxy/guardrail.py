@@ -71,13 +71,16 @@ def litellm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def asked(url: str, ask: Any, **more: Any) -> bytes:
-    """LiteLLM leaves the last message of the user alone, so the documents come from a tool."""
+    """LiteLLM leaves the last messages of both sides alone, so the documents come from a tool
+    that was called before."""
     documents, question = ask.text().split("\n\n")
     call = {"id": "call_1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
     messages = [
-        {"role": "user", "content": question},
+        {"role": "user", "content": "What do the notes say of bridges?"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": documents},
+        {"role": "assistant", "content": "What do you want to know of them?"},
+        {"role": "user", "content": question},
     ]
     body = {"model": "gpt-4o-mini", "messages": messages, **more}
     request = urllib.request.Request(

@@ -30,7 +30,7 @@ def said(ask: Any, case: str = "say") -> dict[str, Any]:
 @pytest.mark.parametrize("mode", MODES)
 def test_plain(ask: Any, mode: Any) -> None:
     got = client(ask, mode).chat.completions.create(response_model=Engineer, **said(ask))
-    assert got == Engineer(name="Fowler", born=7)
+    assert (got.name, got.born) == ("Fowler", 7)
     assert "bakery" not in str(ask.came()[-1]["body"]["messages"])
 
 

@@ -27,7 +27,7 @@ DOCUMENT = Path(os.environ.get("UNABRIDGED_OPENAPI") or Path(__file__).parent / 
 RAW = json.loads(DOCUMENT.read_text(encoding="utf-8"))
 PATHS = ["/chat/completions", "/responses", "/completions", "/embeddings"]
 TEXTS = {"content", "text", "input", "prompt", "arguments", "output", "instructions"}
-EXAMPLES = int(os.environ.get("UNABRIDGED_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("UNABRIDGED_EXAMPLES", "25"))
 SCHEMA = schemathesis.openapi.from_dict(RAW)
 ERROR = jsonschema_rs.validator_for(
     {
