@@ -23,13 +23,15 @@ OUTSIDE = {"starlette", "uvicorn", "httpx", "httpx2", "litellm", "redis", "valke
 HEAVY = {"torch", "transformers"}
 MODEL_FILES = {
     "compression/causal_lm.py",
+    "compression/fit_classifier.py",
+    "compression/fit_scorer.py",
     "compression/generate.py",
     "compression/sentence_encoder.py",
     "compression/token_classifier.py",
     "proxy/gguf_weights.py",
 }
 """The files that may import torch and transformers."""
-ENDS = {"cli", "machine", "money", "prompt_compressor", "__main__", "__init__"}
+ENDS = {"cli", "machine", "money", "train", "prompt_compressor", "__main__", "__init__"}
 """Top modules that put everything together: they may import all, and no part may import them."""
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)
 

@@ -42,11 +42,11 @@ def write_json(data: Any, *, indent: int | None = None) -> None:
     write(json.dumps(data, ensure_ascii=False, indent=indent) + "\n")
 
 
-def console() -> Console:
-    """Standard output, with colours if it is a terminal."""
+def console(*, stderr: bool = False) -> Console:
+    """Standard output (or what stands beside it), with colours if it is a terminal."""
     from rich.console import Console
 
-    return Console()
+    return Console(stderr=stderr)
 
 
 def one_line(error: Exception) -> str:

@@ -255,7 +255,11 @@ def load(directory: Path, base: Path | None) -> Any:
         if base is None:
             _is_classifier(config, directory)
         model = AutoModelForTokenClassification.from_pretrained(
-            base or directory, config=config, dtype=torch.float32, local_files_only=True
+            base or directory,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            ignore_mismatched_sizes=base is not None,  # the adapter brings its own head
         )
     finally:
         quiet.set_verbosity(loud)
