@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from judging import Judging
 
 from unabridged.compression.auto import auto
 from unabridged.compression.job import Job
@@ -51,3 +59,19 @@ def test_spans_are_valid_and_within_budget_for_any_text(texts: list[str], tokens
     assert all(valid(k, len(s.text)) for s, k in zip(work.segments, cut.kept, strict=True))
     assert sum(COUNT(text) for text in kept if text) <= tokens
     assert len(cut.why) == len(texts)
+
+
+def test_where_nothing_is_asked_a_classifier_chooses_the_words():
+    judging = Judging({"bridge": 0.9, "1932": 0.9})
+    work = replace(job(["The bridge opened in 1932."], 3), classifier=lambda: judging)
+    cut = auto(work)
+    assert cut.why[0].startswith("auto, llmlingua2:")
+    assert extract(work.segments[0].text, cut.kept[0]).split() == ["bridge", "1932"]
+
+
+def test_without_a_classifier_for_it_the_first_sentences_win():
+    text = "The bridge opened. Then cats slept there for many years."
+    asked = replace(job([text], 6, "When?"), classifier=Judging)
+    hurried = replace(asked, question="", policy=Policy(deadline_ms=1))
+    for work in (job([text], 6), asked, hurried):
+        assert auto(work).why[0].startswith("auto, extractive:")

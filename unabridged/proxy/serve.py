@@ -84,7 +84,7 @@ SCORED = ("llmlingua", "longllmlingua")
 """Compressors whose outcome depends on the weights of a causal model."""
 ENCODED = ("auto",)
 """Compressors whose outcome depends on the weights of a sentence encoder."""
-JUDGED = ("llmlingua2",)
+JUDGED = ("llmlingua2", "auto")
 """Compressors whose outcome depends on the weights of a token classifier."""
 
 
@@ -242,11 +242,12 @@ def assemble(
     )
 
     def weights(compressor: str, policy: Policy) -> str:
-        if compressor in ENCODED:
-            return encoders.revision(policy)
-        if compressor in JUDGED:
-            return classifiers.revision(policy)
-        return scorers.revision(policy) if compressor in SCORED else ""
+        used = (
+            (ENCODED, encoders.revision),
+            (JUDGED, classifiers.revision),
+            (SCORED, scorers.revision),
+        )
+        return " ".join(revision(policy) for names, revision in used if compressor in names)
 
     server = config.server
     reading = Workers(threads=1, queue=256, name="read")
