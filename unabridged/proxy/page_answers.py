@@ -248,7 +248,7 @@ class RequestRow(TypedDict):
 
 
 class Facets(TypedDict):
-    """What can be filtered by, of the last 30 days."""
+    """What can be filtered by, of the newest 10,000 requests."""
 
     team: list[str]
     route: list[str]

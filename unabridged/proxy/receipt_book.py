@@ -190,12 +190,13 @@ class ReceiptBook:
         return until_ms if kept else None
 
     def _facets(self, connection: sa.Connection) -> Facets:
-        since = receipts.c.at_ms >= int(self.clock() * 1000) - 30 * DAY_MS
+        names = ("team", "route", "policy", "model")
+        columns = [receipts.c[name] for name in names]
+        newest = sa.select(*columns).order_by(receipts.c.at_ms.desc()).limit(DETAILS_KEPT)
+        rows = connection.execute(newest.subquery().select().distinct()).mappings().all()
         found: dict[str, list[str]] = {"outcome": list(OUTCOMES)}
-        for name in ("team", "route", "policy", "model"):
-            column = receipts.c[name]
-            query = sa.select(column).where(since, column != "").distinct().limit(_MOST_FACETS)
-            found[name] = sorted(connection.execute(query).scalars())
+        for name in names:
+            found[name] = sorted({row[name] for row in rows} - {""})[:_MOST_FACETS]
         return cast(Facets, found)
 
     def _told(self, row: Mapping[Any, Any]) -> RequestRow:
