@@ -303,17 +303,19 @@ def assemble(
         counter=counter,
         prices=treasury.spendings.till.prices,
     )
-    trials = PageTrials(
-        config=config,
-        book=book,
-        playground=playground,
-        asker=Asker(
-            config=config,
+    gate = PageAccess(callers=callers, admin_key=admin_key, secret=secret, cache=store.cache)
+
+    def page_of(exchange: Exchange, admin: Admin) -> Page:
+        """The page of what is served at the time."""
+        asker = Asker(
+            config=exchange.config,
             upstreams=exchange.upstreams,
-            money=treasury.spendings,
+            money=exchange.money,
             playground=playground,
-        ),
-    )
+        )
+        trials = PageTrials(config=exchange.config, book=book, playground=playground, asker=asker)
+        return Page(gate=gate, calls={**views.calls(), **trials.calls(), **admin.calls()})
+
     fleets = [fleet]
     warming: list[str] = []
 
@@ -334,7 +336,15 @@ def assemble(
         money = replace(app.exchange.money, config=config)
         renewed = replace(app.exchange, config=config, upstreams=newer, money=money)
         sidecar = replace(app.sidecar, config=lambda: config)
-        return replace(app, config=config, exchange=renewed, sidecar=sidecar)
+        following = replace(app.admin, policies=frozenset(config.policies))
+        return replace(
+            app,
+            config=config,
+            exchange=renewed,
+            sidecar=sidecar,
+            admin=following,
+            page=page_of(renewed, following),
+        )
 
     def warm() -> None:
         for choice in _choices(config):
@@ -375,10 +385,7 @@ def assemble(
             receipts=receipts,
         ),
         admin=admin,
-        page=Page(
-            gate=PageAccess(callers=callers, admin_key=admin_key, secret=secret, cache=store.cache),
-            calls={**views.calls(), **trials.calls(), **admin.calls()},
-        ),
+        page=page_of(exchange, admin),
         metrics=MetricsAnswer(
             metrics=metrics,
             levels=views.levels,
