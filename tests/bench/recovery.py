@@ -45,7 +45,7 @@ from unabridged.compression.sentences import sentences, words
 from unabridged.compression.tokens import counter
 from unabridged.compression.words import WORD, inside
 from unabridged.policies.policy import Policy
-from unabridged.proxy.installed import installed
+from unabridged.proxy.installed import installed, installed_classifier, installed_encoder
 from unabridged.recovery.index import Index
 from unabridged.recovery.restore import Recovered, restore
 from unabridged.recovery.shorten import squeeze
@@ -352,6 +352,7 @@ def kept_by(
     question = row.get("question") or next(
         (m["content"] for m in reversed(row["messages"]) if m["role"] == "user"), ""
     )
+    policy = Policy(compressor=name, rate=rate)
     segments = tuple(
         Segment(kind="document", text=text, where=Where(path=("messages", n, "content"), start=0))
         for n, text in enumerate(texts)
@@ -361,8 +362,10 @@ def kept_by(
         question=question,
         tokens=int(rate * sum(map(count, texts))),
         count=count,
-        policy=Policy(compressor=name, rate=rate),
+        policy=policy,
         scorer=scorer(scores),
+        encoder=installed_encoder(policy.encoder),
+        classifier=installed_classifier(policy.classifier),
     )
     return [tuple(spans) for spans in compressor(name)(job).kept]
 
@@ -492,7 +495,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    names = "extractive,auto,llmlingua,longllmlingua,words,word ends,pieces"
+    names = "extractive,auto,llmlingua,longllmlingua,llmlingua2,words,word ends,pieces"
     parser.add_argument("--compressors", default=names)
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--from", type=int, default=0, dest="first")

@@ -54,3 +54,11 @@ def test_the_words_around_a_shortening_are_those_that_were_kept() -> None:
 
 def test_runs_of_white_space_are_one_space() -> None:
     assert squeeze("  a\n\tb  ") == "a b"
+
+
+def test_where_a_mark_alone_is_left_of_an_initial_no_name_is_made_of_it() -> None:
+    original = "and then J. J. Thomson's model failed."
+    cuts = Cuts(original, ((0, 10), (13, 22), (24, len(original))))
+    assert "J. Thomson" in cuts.shown
+    found = shortenings(cuts, 0, Vocabulary([original]), None)
+    assert {one.full for one in found} <= {"J. J. Thomson"}

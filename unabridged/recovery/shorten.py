@@ -163,6 +163,8 @@ def _around_cuts(entity: Entity, cuts: Cuts) -> Entity | None:
     last = entity.end - len(text[behind : entity.end].lstrip()) + 1
     if first < entity.start or last > entity.end:
         return None
+    if not (script(text[first]) and script(text[last - 1])):
+        return None  # a mark alone is left at the cut
     start, end = _word_around(text, first)[0], _word_around(text, last)[1]
     more = text[pieces[0][0] : start] + text[end : pieces[-1][1]]
     return Entity("name", start, end) if more.strip() else None
