@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from judging import Judging
+from memory_store import MemoryStore
 
 from unabridged.compression.cached_classifier import CachedClassifier
 
 
-class Store:
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.values.get(key) for key in keys]
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        self.values.update(values)
-
-
 def test_a_hit_gives_the_same_numbers_without_the_model() -> None:
     inner = Judging(asks=True)
-    cached = CachedClassifier(inner, Store())
+    cached = CachedClassifier(inner, MemoryStore())
     for questions in ((), ["one", "two", "one"]):
         first = cached.judge(["one tide", "two", "one tide"], questions)
         again = cached.judge(["one tide", "two", "one tide"], questions)
@@ -39,14 +28,14 @@ def test_a_hit_gives_the_same_numbers_without_the_model() -> None:
 
 def test_another_question_or_other_chunks_are_other_judgements() -> None:
     inner = Judging(asks=True)
-    cached = CachedClassifier(inner, Store())
+    cached = CachedClassifier(inner, MemoryStore())
     for questions, ends in ((["a"], (".",)), (["b"], (".",)), (["b"], ("\n",)), ((), ("\n",))):
         cached.judge(["x"], questions, ends=ends)
     assert len(inner.judged) == 4
 
 
 def test_the_store_holds_no_text_and_strange_values_count_as_none() -> None:
-    store, inner = Store(), Judging()
+    store, inner = MemoryStore(), Judging()
     cached = CachedClassifier(inner, store, secret=b"s")
     cached.judge(["lighthouse"])
     [(key, value)] = store.values.items()
@@ -60,7 +49,7 @@ def test_the_store_holds_no_text_and_strange_values_count_as_none() -> None:
 
 def test_it_is_its_classifier_in_all_else() -> None:
     inner = Judging()
-    cached = CachedClassifier(inner, Store())
+    cached = CachedClassifier(inner, MemoryStore())
     assert cached.revision == inner.revision
     assert not cached.asks
     assert cached.reads("a") and not cached.reads("등")

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from memory_store import MemoryStore
 
 from unabridged.compression.cached_encoder import CachedEncoder
 from unabridged.compression.encoder import Encoded, HashedEncoder
 from unabridged.compression.prompt import Span
-
-
-class Shelf:
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.values.get(key) for key in keys]
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        assert seconds > 0
-        self.values.update(values)
 
 
 class Counting(HashedEncoder):
@@ -44,7 +33,7 @@ SPANS: list[list[Span]] = [[(0, 11), (11, 22)], [], []]
 
 def test_a_hit_gives_the_vectors_that_were_computed_in_any_order():
     inner = Counting()
-    cached = CachedEncoder(inner, Shelf())
+    cached = CachedEncoder(inner, MemoryStore())
     fresh = cached.passages(TEXTS, SPANS)
     again = cached.passages([*TEXTS[::-1], "New."], [*SPANS[::-1], []])
     assert inner.read == [*TEXTS, "New."]
@@ -55,7 +44,7 @@ def test_a_hit_gives_the_vectors_that_were_computed_in_any_order():
 
 
 def test_other_weights_and_other_stretches_are_other_entries():
-    shelf = Shelf()
+    shelf = MemoryStore()
     CachedEncoder(Counting("1"), shelf).passages(TEXTS, SPANS)
     other = Counting("2")
     CachedEncoder(other, shelf).passages(TEXTS, SPANS)
@@ -66,7 +55,7 @@ def test_other_weights_and_other_stretches_are_other_entries():
 
 
 def test_a_damaged_entry_is_read_again_and_no_text_is_stored():
-    shelf, inner = Shelf(), Counting()
+    shelf, inner = MemoryStore(), Counting()
     cached = CachedEncoder(inner, shelf)
     cached.passages(TEXTS[:1], SPANS[:1])
     assert all(b"Cats" not in v and "Cats" not in k for k, v in shelf.values.items())
@@ -78,7 +67,7 @@ def test_a_damaged_entry_is_read_again_and_no_text_is_stored():
 
 def test_questions_scripts_and_the_name_of_the_weights_come_from_the_encoder():
     inner = Counting("7")
-    cached = CachedEncoder(inner, Shelf())
+    cached = CachedEncoder(inner, MemoryStore())
     assert cached.revision == "7"
     assert cached.reads("다리")
     assert np.array_equal(cached.question("cats"), inner.question("cats"))

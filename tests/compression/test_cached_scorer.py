@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_store import MemoryStore
 
 from unabridged.compression.cached_scorer import CachedScorer
 from unabridged.compression.scorer import TokenScores
@@ -32,24 +33,13 @@ class Letters:
         ]
 
 
-class Shelf:
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.values.get(key) for key in keys]
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        self.values.update(values)
-
-
 def equal(a: TokenScores, b: TokenScores) -> bool:
     return bool(np.array_equal(a.spans, b.spans) and np.array_equal(a.scores, b.scores))
 
 
 def test_no_text_is_scored_twice() -> None:
     scorer = Letters()
-    cached = CachedScorer(scorer, Shelf())
+    cached = CachedScorer(scorer, MemoryStore())
     cached.score(["tide", "moon"])
     cached.score(["moon", "sun", "sun"])
     assert scorer.seen == [("tide", ""), ("moon", ""), ("sun", "")]
@@ -57,7 +47,7 @@ def test_no_text_is_scored_twice() -> None:
 
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_a_hit_gives_what_the_miss_gave(texts: list[str]) -> None:
-    cached = CachedScorer(Letters(), Shelf())
+    cached = CachedScorer(Letters(), MemoryStore())
     first, second = cached.score(texts), cached.score(texts)
     assert len(first) == len(texts)
     assert all(map(equal, first, second))
@@ -68,13 +58,13 @@ def test_a_hit_gives_what_the_miss_gave(texts: list[str]) -> None:
 
 
 def test_another_condition_is_another_score() -> None:
-    cached = CachedScorer(Letters(), Shelf())
+    cached = CachedScorer(Letters(), MemoryStore())
     plain, after = cached.score(["tide"])[0], cached.score(["tide"], ["moon"])[0]
     assert (after.scores > plain.scores).all()
 
 
 def test_the_store_learns_no_text_and_its_keys_need_the_secret() -> None:
-    one, other = Shelf(), Shelf()
+    one, other = MemoryStore(), MemoryStore()
     CachedScorer(Letters(), one, secret=b"a").score(["codeword"])
     CachedScorer(Letters(), other, secret=b"b").score(["codeword"])
     assert one.values.keys().isdisjoint(other.values.keys())
@@ -82,7 +72,7 @@ def test_the_store_learns_no_text_and_its_keys_need_the_secret() -> None:
 
 
 def test_what_is_not_ours_is_scored_again() -> None:
-    shelf, scorer = Shelf(), Letters()
+    shelf, scorer = MemoryStore(), Letters()
     cached = CachedScorer(scorer, shelf)
     cached.score(["tide"])
     shelf.values = dict.fromkeys(shelf.values, b"abc")

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake_upstream import FakeUpstream
 
 from unabridged.compression.body import read
+from unabridged.compression.plan import Grant
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.config import Config
 from unabridged.proxy.app import App
@@ -126,15 +127,26 @@ def config_for(url: str, **given: Any) -> Config:
 
 @dataclass(frozen=True)
 class FakePlan:
-    grants: tuple[int, ...]
+    halves: tuple[int, ...]
+    counts: tuple[int, ...]
     why: str = ""
 
     @property
+    def grants(self) -> tuple[Grant, ...]:
+        return tuple(
+            Grant(turn=0, kind="document", segments=(i,), before=n, tokens=half, why="")
+            for i, (n, half) in enumerate(zip(self.counts, self.halves, strict=True))
+        )
+
+    @property
     def asked(self) -> int:
-        return sum(self.grants)
+        return sum(self.halves)
+
+    def without(self, first: int) -> FakePlan:
+        return replace(self, halves=self.counts[:first] + self.halves[first:])
 
     def asked_of(self, segment: int) -> int:
-        return self.grants[segment]
+        return self.halves[segment]
 
 
 @dataclass(frozen=True)
@@ -179,17 +191,18 @@ def fake_split(
 
 
 def fake_allot(prompt: Prompt, policy: Any, count: Any) -> FakePlan:
-    return FakePlan(grants=tuple(len(s.text) // 2 for s in prompt.segments))
+    counts = tuple(len(s.text) for s in prompt.segments)
+    return FakePlan(halves=tuple(n // 2 for n in counts), counts=counts)
 
 
 def fake_compress(prompt: Prompt, plan: FakePlan, *_: Any, **__: Any) -> Compressed:
     """Keeps the first half of every segment; a token is a character."""
     return Compressed(
         prompt=prompt,
-        kept=tuple(((0, n),) if n else () for n in plan.grants),
-        why=("first half",) * len(plan.grants),
-        tokens_before=tuple(len(s.text) for s in prompt.segments),
-        tokens_after=plan.grants,
+        kept=tuple(((0, n),) if n else () for n in plan.halves),
+        why=("first half",) * len(plan.halves),
+        tokens_before=plan.counts,
+        tokens_after=plan.halves,
     )
 
 

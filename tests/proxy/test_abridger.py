@@ -19,8 +19,7 @@ from unabridged.compression.plan import allot
 from unabridged.compression.split import split
 from unabridged.policies.choose import Facts, choose
 from unabridged.proxy.abridger import Abridger, Sent
-from unabridged.proxy.cache import MemoryCache
-from unabridged.proxy.contexts import Contexts
+from unabridged.proxy.shelf import MemoryShelf
 from unabridged.proxy.workers import Workers
 
 CHOICE = choose(config_for("http://h/v1"), Facts(path="/v1/chat/completions"))
@@ -33,21 +32,23 @@ def workers() -> Iterator[Workers]:
     workers.close()
 
 
-def abridger(workers: Workers, **steps: Any) -> Abridger:
+def abridger(workers: Workers, shelf: MemoryShelf | None = None, **steps: Any) -> Abridger:
+    values = shelf or MemoryShelf()
     return Abridger(
         steps=fake_steps(**steps),
         workers=workers,
-        contexts=Contexts(cache=MemoryCache(), secret=b"s" * 32),
+        shelf=lambda owner: values,
         counter=lambda model, tokenizer: lambda text: len(text.split()),
         scorer=lambda policy: None,
         encoder=lambda policy: lambda: None,
+        classifier=lambda policy, wrap: lambda: None,
         scorer_name=lambda compressor, policy: "",
         run=run_job,
     )
 
 
 def sent(means: Abridger, text: str, choice: Any = CHOICE) -> Sent:
-    return asyncio.run(means(text, choice, model="m", tenant="t"))
+    return asyncio.run(means(text, choice, model="m", owner="t"))
 
 
 def chat(text: str) -> str:
@@ -106,7 +107,6 @@ def test_the_same_prompt_gives_the_same_bytes_from_the_cache_and_without(
 
 
 def test_warming_up_touches_every_step_and_remembers_nothing(workers: Workers) -> None:
-    means = abridger(workers, **REAL)
-    means.warm(CHOICE)
-    assert means.contexts.cache.get(["x"]) == [None]
-    assert not means.contexts.cache._values  # type: ignore[attr-defined]
+    shelf = MemoryShelf()
+    abridger(workers, shelf, **REAL).warm(CHOICE)
+    assert not shelf.values

@@ -9,7 +9,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "compression"))
 
 from judging import Judging
+from memory_store import MemoryStore
 
+from unabridged.compression.cached_classifier import CachedClassifier
 from unabridged.policies.policy import Policy, Words
 from unabridged.proxy.classifiers import Classifiers
 
@@ -21,7 +23,7 @@ def settled(classifiers: Classifiers) -> None:
         time.sleep(0.005)
 
 
-def test_a_classifier_is_given_once_it_is_loaded_and_remembers_words(tmp_path: Path) -> None:
+def test_a_classifier_is_given_once_it_is_loaded_and_can_be_wrapped(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     policy, inner = Policy(classifier=f"path:{tmp_path}"), Judging()
     classifiers = Classifiers(tmp_path, lambda _: inner)
@@ -31,9 +33,9 @@ def test_a_classifier_is_given_once_it_is_loaded_and_remembers_words(tmp_path: P
     ready = classifiers.of(policy)()
     assert ready is not None
     assert inner.revision in classifiers.revision(policy)
-    for _ in range(2):
-        ready.judge(["a tide"])
-    assert inner.judged == ["a tide"]
+    assert ready is inner
+    wrapped = classifiers.of(policy, lambda each: CachedClassifier(each, MemoryStore()))()
+    assert isinstance(wrapped, CachedClassifier)
 
 
 def test_the_embedded_one_loads_what_the_text_needs(tmp_path: Path) -> None:

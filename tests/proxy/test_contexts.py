@@ -1,4 +1,4 @@
-"""What a compressor kept is remembered per tenant, policy, question and budget, and only so."""
+"""What a compressor kept is remembered per policy, question and budget, and only so."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 from unabridged.compression.job import Cancelled, Cut, Job
 from unabridged.compression.prompt import Segment, Where
 from unabridged.policies.policy import Policy
-from unabridged.proxy.cache import MemoryCache, StoreDown
-from unabridged.proxy.contexts import Contexts, Lookups, Scope, policy_version
-
-SCOPE = Scope(
-    tenant="a", policy_version="1", tokenizer="t", scorer=lambda compressor: "", seconds=60
+from unabridged.proxy.cache import StoreDown
+from unabridged.proxy.contexts import (
+    Looking,
+    Lookups,
+    Scope,
+    job_key,
+    policy_version,
+    remembering,
 )
+from unabridged.proxy.shelf import MemoryShelf, Told
+
+SCOPE = Scope(policy_version="1", tokenizer="t", scorer=lambda compressor: "", seconds=60)
 
 
 def job(*texts: str, question: str = "Who?", tokens: int = 5, **segment: Any) -> Job:
@@ -50,22 +56,38 @@ class Counting:
         return Cut(kept=kept, why=("because",) * len(kept))
 
 
-def contexts(cache: Any = None, secret: bytes = b"s" * 32) -> Contexts:
-    return Contexts(cache=cache or MemoryCache(), secret=secret)
+def looking(values: Any = None, lookups: Lookups | None = None) -> Looking:
+    return Looking(values=values or MemoryShelf(), lookups=lookups or Lookups(), depth="segment")
 
 
 def test_the_same_job_is_computed_once() -> None:
     run, lookups = Counting(), Lookups()
-    remembered = contexts().remembering(run, SCOPE, lookups)
+    remembered = remembering(run, SCOPE, looking(lookups=lookups))
     first = remembered("extractive", job("one", "two"))
+    assert (lookups.use, lookups.depth) == ("miss", "")
     assert remembered("extractive", job("one", "two")) == first == Counting()("", job("one", "two"))
     assert run.calls == 1
-    assert (lookups.hits, lookups.misses, lookups.use) == (1, 1, "part")
+    assert (lookups.use, lookups.depth) == ("part", "segment")
+
+
+@pytest.mark.parametrize(
+    "hits, misses, use, depth",
+    [
+        ({}, {}, "off", ""),
+        ({"plan": 1}, {}, "hit", "plan"),
+        ({"segment": 2}, {"plan": 1}, "hit", "segment"),
+        ({"segment": 2}, {"plan": 1, "segment": 1}, "part", "segment"),
+        ({"scores": 9}, {"plan": 1, "segment": 1, "scores": 1}, "part", "scores"),
+        ({}, {"plan": 1, "segment": 1, "scores": 9}, "miss", ""),
+    ],
+)
+def test_the_deepest_hit_is_told(hits: Any, misses: Any, use: str, depth: str) -> None:
+    found = Lookups(hits=hits, misses=misses)
+    assert (found.use, found.depth) == (use, depth)
 
 
 OTHERS = [
     ("compressor", "llmlingua", job("one"), SCOPE),
-    ("tenant", "x", job("one"), replace(SCOPE, tenant="b")),
     ("policy", "x", job("one"), replace(SCOPE, policy_version="2")),
     ("tokenizer", "x", job("one"), replace(SCOPE, tokenizer="u")),
     ("scorer", "x", job("one"), replace(SCOPE, scorer=lambda _: "weights 2")),
@@ -81,99 +103,78 @@ OTHERS = [
 def test_everything_that_matters_is_in_the_key(
     what: str, compressor: str, other: Job, scope: Scope
 ) -> None:
-    all_keys = contexts()
-    assert all_keys.key("x", job("one"), SCOPE) != all_keys.key(compressor, other, scope)
+    assert job_key("x", job("one"), SCOPE) != job_key(compressor, other, scope)
 
 
 @given(st.lists(st.text(), min_size=1, max_size=3), st.lists(st.text(), min_size=1, max_size=3))
 def test_different_texts_have_different_keys(some: list[str], others: list[str]) -> None:
-    keys = contexts()
-    same = keys.key("x", job(*some), SCOPE) == keys.key("x", job(*others), SCOPE)
+    same = job_key("x", job(*some), SCOPE) == job_key("x", job(*others), SCOPE)
     assert same == (some == others)
-
-
-def test_a_key_tells_nothing_without_the_secret() -> None:
-    assert contexts().key("x", job("one"), SCOPE) != contexts(secret=b"t" * 32).key(
-        "x", job("one"), SCOPE
-    )
 
 
 def test_the_place_in_the_body_does_not_matter() -> None:
     moved = replace(job("one"), segments=(replace(job("one").segments[0], turn=3),))
-    assert contexts().key("x", job("one"), SCOPE) == contexts().key("x", moved, SCOPE)
+    assert job_key("x", job("one"), SCOPE) == job_key("x", moved, SCOPE)
 
 
-def test_any_change_of_a_policy_is_a_new_version() -> None:
+def test_a_change_of_what_a_policy_says_about_cutting_is_a_new_version() -> None:
     assert policy_version(Policy()) == policy_version(Policy())
     assert policy_version(Policy()) != policy_version(Policy(floor=0.2))
+    assert policy_version(Policy()) == policy_version(Policy(deadline_ms=9, cache_seconds=9))
 
 
 def test_a_lifetime_of_zero_remembers_nothing() -> None:
     run = Counting()
-    remembered = contexts().remembering(run, replace(SCOPE, seconds=0), Lookups())
+    remembered = remembering(run, replace(SCOPE, seconds=0), looking())
     for _ in range(2):
         remembered("x", job("one"))
     assert run.calls == 2
 
 
-class Fixed:
-    """A Cache that always holds the same value."""
+class Fixed(MemoryShelf):
+    """Always holds the same value."""
 
     def __init__(self, value: bytes) -> None:
+        super().__init__()
         self.value = value
 
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+    def take(self, keys: Sequence[str]) -> list[Told]:
         return [self.value]
 
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        self.value = next(iter(values.values()))
 
-    def claim(self, key: str, *, seconds: float) -> bool:
-        return True
-
-
-@given(st.binary())
+@given(st.binary() | st.sampled_from([b"{}", b"[]", b'{"kept":[],"why":[],"order":[]}', b"1"]))
 def test_a_foreign_or_damaged_value_is_ignored(value: bytes) -> None:
-    run, lookups = Counting(), Lookups()
-    cut = contexts(Fixed(value)).remembering(run, SCOPE, lookups)("x", job("one"))
-    assert cut.kept == (((0, 2),),)
-    assert lookups.use == "miss"
-
-
-def test_a_value_of_another_key_is_ignored() -> None:
-    cache = Fixed(b"")
     run = Counting()
-    remembered = contexts(cache).remembering(run, SCOPE, Lookups())
-    remembered("x", job("one"))
-    remembered("x", job("another"))
-    assert run.calls == 2
+    cut = remembering(run, SCOPE, looking(Fixed(value)))("x", job("one"))
+    assert cut.kept == (((0, 2),),)
+    assert run.calls == 1
 
 
-class Dead:
-    """A Cache that never answers."""
+class Dead(MemoryShelf):
+    """Never answers."""
 
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+    def take(self, keys: Sequence[str]) -> list[Told]:
         raise StoreDown
 
     def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
         raise StoreDown
 
-    def claim(self, key: str, *, seconds: float) -> bool:
+    def give_up(self, keys: Sequence[str]) -> None:
         raise StoreDown
 
 
 def test_a_dead_store_only_costs_the_cache() -> None:
-    run, lookups = Counting(), Lookups()
-    assert contexts(Dead()).remembering(run, SCOPE, lookups)("x", job("one")).kept
+    lookups = Lookups()
+    assert remembering(Counting(), SCOPE, looking(Dead(), lookups))("x", job("one")).kept
     assert lookups.use == "store-down"
 
 
 def test_what_many_ask_for_at_once_is_computed_once() -> None:
     run = Counting(seconds=0.1)
-    all_of_them, cuts = contexts(), []
+    shelf, cuts = MemoryShelf(), []
 
     def ask() -> None:
-        cuts.append(all_of_them.remembering(run, SCOPE, Lookups())("x", job("one")))
+        cuts.append(remembering(run, SCOPE, looking(shelf))("x", job("one")))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -181,30 +182,6 @@ def test_what_many_ask_for_at_once_is_computed_once() -> None:
     for thread in threads:
         thread.join()
     assert (run.calls, len(cuts), len({c.kept for c in cuts})) == (1, 8, 1)
-
-
-def test_replicas_that_share_a_store_compute_once_between_them() -> None:
-    cache, run = MemoryCache(), Counting(seconds=0.1)
-
-    def ask() -> None:
-        contexts(cache).remembering(run, SCOPE, Lookups())("x", job("one"))
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert run.calls == 1
-
-
-def test_a_replica_that_died_while_computing_holds_up_nobody_for_long() -> None:
-    cache, run = MemoryCache(), Counting()
-    dead, alive = contexts(cache), contexts(cache)
-    assert cache.claim(dead.key("x", job("one"), SCOPE) + ":lease", seconds=60)
-    start = time.monotonic()
-    alive.remembering(run, SCOPE, Lookups())("x", job("one"))
-    assert run.calls == 1
-    assert time.monotonic() - start < 0.6
 
 
 def test_a_failure_is_not_shared() -> None:
@@ -219,16 +196,16 @@ def test_a_failure_is_not_shared() -> None:
             raise Cancelled
         return Counting()(compressor, job)
 
-    shared, got = contexts(), []
+    shared, got = MemoryShelf(), []
 
     def first() -> None:
         with pytest.raises(Cancelled):
-            shared.remembering(run, SCOPE, Lookups())("x", job("one"))
+            remembering(run, SCOPE, looking(shared))("x", job("one"))
 
     thread = threading.Thread(target=first)
     thread.start()
     both_in.wait(2)
-    got.append(shared.remembering(run, SCOPE, Lookups())("x", job("one")))
+    got.append(remembering(run, SCOPE, looking(shared))("x", job("one")))
     thread.join()
     assert len(calls) == 2
     assert got[0].kept == (((0, 2),),)

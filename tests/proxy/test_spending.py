@@ -258,7 +258,7 @@ def test_a_cap_of_one_request_is_met_by_compressing_or_refused(
 ) -> None:
     def squeeze(prompt: Any, plan: Any, policy: Any, *rest: Any, **named: Any) -> Any:
         keep = policy.target_tokens or 25
-        plan = type(plan)(grants=tuple(max(keep, 10) for _ in plan.grants))
+        plan = type(plan)(halves=tuple(max(keep, 10) for _ in plan.halves), counts=plan.counts)
         return fake_compress(prompt, plan, policy)
 
     proxy = serve(money=MONEY, steps=fake_steps(compress=squeeze))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from unabridged.compression.cached_scorer import Store
 from unabridged.compression.classifier import ENDS, Classifier, Judged
+from unabridged.compression.once import Store, once
 
 _RELEVANCE = 2
 _PLAIN, _ASKED = 10, 12
@@ -56,22 +56,24 @@ class CachedClassifier:
         asked = bool(questions) and self.asks
         given = list(questions) if asked else [""] * len(texts)
         keys = [self._key(t, q, asked, ends) for t, q in zip(texts, given, strict=True)]
-        found = [None if v is None else _unpack(v, asked) for v in self._store.get(keys)]
-        missing = list({keys[i]: i for i, known in enumerate(found) if known is None}.values())
-        if missing:
+
+        def compute(missing: list[int]) -> list[bytes]:
             fresh = self._classifier.judge(
                 [texts[i] for i in missing],
                 [given[i] for i in missing] if asked else (),
                 ends=ends,
                 checkpoint=checkpoint,
             )
-            new = {keys[i]: judged for i, judged in zip(missing, fresh, strict=True)}
-            packed = {key: _pack(judged) for key, judged in new.items()}
-            self._store.put(packed, seconds=self._seconds)
-            found = [
-                new[key] if known is None else known for key, known in zip(keys, found, strict=True)
-            ]
-        return [judged for judged in found if judged is not None]
+            return [_pack(judged) for judged in fresh]
+
+        return once(
+            self._store,
+            keys,
+            compute,
+            lambda _, value: _unpack(value, asked),
+            seconds=self._seconds,
+            checkpoint=checkpoint,
+        )
 
     def _key(self, text: str, question: str, asked: bool, ends: Sequence[str]) -> str:
         digest = hashlib.blake2b(self.revision.encode(), digest_size=24, key=self._secret)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from unabridged.compression.encoder import Encoded, Encoder, Vectors
+from unabridged.compression.once import Store, once
 from unabridged.compression.prompt import Span
-
-
-class Store(Protocol):
-    """Bytes by key, each with a lifetime in seconds."""
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]: ...
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None: ...
 
 
 class CachedEncoder:
@@ -50,20 +42,19 @@ class CachedEncoder:
         if not texts:
             return []
         keys = [self._key(text, inside) for text, inside in zip(texts, spans, strict=True)]
-        found = [
-            None if value is None else _unpack(value, len(inside))
-            for value, inside in zip(self._store.get(keys), spans, strict=True)
-        ]
-        missing = [i for i, encoded in enumerate(found) if encoded is None]
-        fresh = self._encoder.passages(
-            [texts[i] for i in missing], [spans[i] for i in missing], checkpoint
+
+        def compute(missing: list[int]) -> list[bytes]:
+            some, inside = [texts[i] for i in missing], [spans[i] for i in missing]
+            return [_pack(encoded) for encoded in self._encoder.passages(some, inside, checkpoint)]
+
+        return once(
+            self._store,
+            keys,
+            compute,
+            lambda i, value: _unpack(value, len(spans[i])),
+            seconds=self._seconds,
+            checkpoint=checkpoint,
         )
-        for i, encoded in zip(missing, fresh, strict=True):
-            found[i] = encoded
-        if missing:
-            packed = {keys[i]: _pack(e) for i, e in zip(missing, fresh, strict=True)}
-            self._store.put(packed, seconds=self._seconds)
-        return [encoded for encoded in found if encoded is not None]
 
     def _key(self, text: str, spans: Sequence[Span]) -> str:
         digest = hashlib.blake2b(self.revision.encode(), digest_size=24)

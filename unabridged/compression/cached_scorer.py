@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 
+from unabridged.compression.once import Store, once
 from unabridged.compression.scorer import Scorer, TokenScores
 
 TOKEN_BYTES = 10
 """Start and end in four bytes each, the score in two."""
-
-
-class Store(Protocol):
-    """Bytes by key, each with a lifetime in seconds."""
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]: ...
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None: ...
 
 
 class CachedScorer:
@@ -49,19 +41,16 @@ class CachedScorer:
             return []
         given = list(conditions) or [""] * len(texts)
         keys = [self._key(text, before) for text, before in zip(texts, given, strict=True)]
-        found = [None if v is None else _unpack(v) for v in self._store.get(keys)]
-        missing = list({keys[i]: i for i, known in enumerate(found) if known is None}.values())
-        if missing:
+
+        def compute(missing: list[int]) -> list[bytes]:
             fresh = self._scorer.score(
                 [texts[i] for i in missing], [given[i] for i in missing] if conditions else ()
             )
-            packed = {keys[i]: _pack(s) for i, s in zip(missing, fresh, strict=True)}
-            self._store.put(packed, seconds=self._seconds)
-            found = [
-                _unpack(packed[key]) if known is None else known
-                for key, known in zip(keys, found, strict=True)
-            ]
-        return [scores for scores in found if scores is not None]
+            return [_pack(scores) for scores in fresh]
+
+        return once(
+            self._store, keys, compute, lambda _, value: _unpack(value), seconds=self._seconds
+        )
 
     def _key(self, text: str, condition: str) -> str:
         digest = hashlib.blake2b(self.revision.encode(), digest_size=24, key=self._secret)

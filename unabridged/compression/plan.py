@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unabridged.compression.job import Count
 from unabridged.compression.prompt import Prompt, Segment
@@ -47,6 +47,18 @@ class Plan:
             if segment in grant.segments:
                 return round(grant.tokens * self.counts[segment] / max(grant.before, 1))
         return self.counts[segment]
+
+    def without(self, first: int) -> Plan:
+        """The plan with nothing granted to the first so many segments, so that they stay as they
+        are; what shares a grant with them keeps its share."""
+        grants = []
+        for grant in self.grants:
+            left = tuple(i for i in grant.segments if i >= first)
+            before = sum(self.counts[i] for i in left)
+            if left:
+                tokens = round(grant.tokens * before / max(grant.before, 1))
+                grants.append(replace(grant, segments=left, before=before, tokens=tokens))
+        return replace(self, grants=tuple(grants)) if first else self
 
 
 def allot(prompt: Prompt, policy: Policy, count: Count) -> Plan:

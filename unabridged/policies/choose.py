@@ -46,6 +46,8 @@ class Choice:
     """Shares of the requests that go first to one of them; empty: all go to `upstream_name`."""
     question: str | None = None
     """What the caller named as the question; None: the split looks for it."""
+    strict: bool = False
+    """True if the target must be met even where keeping what the provider has cached is cheaper."""
 
 
 def choose(config: Config, facts: Facts) -> Choice:

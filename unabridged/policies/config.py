@@ -52,6 +52,9 @@ class Upstream(Frozen):
     tokenizer: str | None = None
     """Tokenizer to count with where the model's name does not tell it: o200k_base,
     cl100k_base or path:FILE of a tokenizer.json."""
+    cache_seconds: float = Field(default=300.0, ge=0)
+    """How long the provider keeps the beginning of a prompt in its own cache after its last use;
+    0: it has none, and nothing is left uncut for its sake."""
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Upstream:
@@ -138,6 +141,9 @@ class Store(Frozen):
     """redis://...; null: REDIS_URL, or else the embedded server."""
     timeout_ms: int = Field(default=75, ge=1)
     """Longest wait for one answer of the store; past it the request goes on without."""
+    cache_mb: int = Field(default=64, ge=1)
+    """Most that the compressed contexts of one team take, in megabytes; what was not used for
+    longest goes first."""
 
 
 class Money(Frozen):

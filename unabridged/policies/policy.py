@@ -193,6 +193,11 @@ class Policy(Frozen):
     keep_text_seconds: int = Field(default=0, ge=0, le=30 * 86_400)
     """How long the page can show what was cut and restored in the words of the prompt and the
     answer; they are kept encrypted in the store for so long. 0: no text is kept at all."""
+    cache_share: Literal["team", "org"] = "team"
+    """Who shares them: the callers of one team, or of the whole organisation."""
+    expected_turns: int | None = Field(default=None, ge=1)
+    """Requests that a conversation has altogether, for the cost gate to reckon with (see
+    docs/caching.md); null: as many again as there have been."""
     allow: tuple[Override, ...] = ("policy", "off", "rate", "tokens", "question")
     """What a caller may choose for one request."""
 

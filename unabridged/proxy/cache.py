@@ -136,44 +136,45 @@ class RedisCache:
         self._breaker = breaker
 
     def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return list(self._do(lambda: self._client.mget(keys)))
+        return list(self.do(lambda client: client.mget(keys)))
 
     def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        def write() -> None:
-            with self._client.pipeline(transaction=False) as pipe:
+        def write(client: Any) -> None:
+            with client.pipeline(transaction=False) as pipe:
                 for key, value in values.items():
                     pipe.set(key, value, ex=seconds)
                 pipe.execute()
 
-        self._do(write)
+        self.do(write)
 
     def claim(self, key: str, *, seconds: float) -> bool:
         milliseconds = max(1, int(seconds * 1000))
-        return bool(self._do(lambda: self._client.set(key, b"1", nx=True, px=milliseconds)))
+        return bool(self.do(lambda client: client.set(key, b"1", nx=True, px=milliseconds)))
 
     def push(self, key: str, lines: list[str], *, most: int) -> None:
         """Puts lines in front of a list that never holds more than `most`."""
 
-        def write() -> None:
-            with self._client.pipeline(transaction=False) as pipe:
+        def write(client: Any) -> None:
+            with client.pipeline(transaction=False) as pipe:
                 pipe.lpush(key, *lines)
                 pipe.ltrim(key, 0, most - 1)
                 pipe.execute()
 
-        self._do(write)
+        self.do(write)
 
     def newest(self, key: str, count: int) -> list[str]:
         """The first lines of a list."""
-        return [line.decode() for line in self._do(lambda: self._client.lrange(key, 0, count - 1))]
+        return [line.decode() for line in self.do(lambda client: client.lrange(key, 0, count - 1))]
 
     def ping(self) -> None:
         """Raises StoreDown."""
-        self._do(self._client.ping)
+        self.do(lambda client: client.ping())
 
-    def _do(self, command: Callable[[], Any]) -> Any:
+    def do(self, command: Callable[[Any], Any]) -> Any:
+        """What a command makes of the client. Raises StoreDown."""
         self._breaker.admit()
         try:
-            result = command()
+            result = command(self._client)
         except (redis.RedisError, OSError) as error:
             self._breaker.failed()
             raise StoreDown(type(error).__name__) from error

@@ -6,10 +6,11 @@ import ipaddress
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from unabridged.policies.budget import Scopes
 from unabridged.proxy.errors import BadKey, ModelNotAllowed
-from unabridged.proxy.keys import Key, Keys, presented_key
+from unabridged.proxy.keys import LOOPBACK, Key, Keys, presented_key, tenant_name
 from unabridged.proxy.ledger import plain
 from unabridged.proxy.virtual_keys import KeyRing
 
@@ -52,8 +53,15 @@ class Callers:
 
 
 def tenant(caller: Key | None) -> str:
-    """Whose cached contexts and texts a request shares; nobody else meets them."""
-    return caller.tenant if caller else "loopback"
+    """Whose texts a request shares; nobody else meets them."""
+    return caller.tenant if caller else LOOPBACK
+
+
+def shelf_owner(caller: Key | None, share: Literal["team", "org"]) -> str:
+    """Whose compressed contexts a caller sees: those of its team, or of its organisation."""
+    if caller is None or share == "team":
+        return tenant(caller)
+    return tenant_name(caller.org, None)
 
 
 def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:

@@ -73,6 +73,7 @@ def squeezed(choice: Choice, tokens: int) -> Choice:
     return replace(
         choice,
         policy=choice.policy.model_copy(update=update),
+        strict=True,
         why=f"{choice.why}; the caller's cap leaves {tokens} tokens",
     )
 

@@ -7,14 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from unabridged.compression.by_tongue import ByTongue
-from unabridged.compression.cached_classifier import CachedClassifier
 from unabridged.compression.classifier import Classifier
 from unabridged.policies.policy import Policy
-from unabridged.proxy.cache import MemoryCache
 from unabridged.proxy.loading import Loading
-
-WORD_BYTES = 64 * 2**20
-"""What the probabilities of words may take in memory: some six million tokens."""
 
 EMBEDDED = "embedded"
 """The source that stands for all adapters of this package, chosen by the text."""
@@ -24,16 +19,11 @@ ENGLISH, TONGUES, ASKING = "embedded:english", "embedded:multilingual", "embedde
 
 
 class Classifiers:
-    """One classifier for each source of weights, remembering the probabilities of words."""
+    """One classifier for each source of weights."""
 
     def __init__(self, models: Path, load: Callable[[Path], Classifier]) -> None:
         """`models` is the model cache; `load` makes the classifier of a directory of weights."""
-        words = MemoryCache(max_bytes=WORD_BYTES)
-
-        def remembering(place: Path) -> Classifier:
-            return CachedClassifier(load(place), words)
-
-        self._models = Loading(models, remembering, name="unabridged-classifier")
+        self._models = Loading(models, load, name="unabridged-classifier")
 
     @property
     def loading(self) -> list[str]:
@@ -45,13 +35,21 @@ class Classifiers:
         """Sources whose weights are there but cannot be loaded."""
         return self._models.failed
 
-    def of(self, policy: Policy) -> Callable[[], Classifier | None]:
+    def of(
+        self, policy: Policy, wrap: Callable[[Classifier], Classifier] = lambda each: each
+    ) -> Callable[[], Classifier | None]:
         """What gives the policy's classifier, or None while it is not loaded. Nobody waits for
-        a model: one that a text is the first to need is loaded for those behind it."""
+        a model: one that a text is the first to need is loaded for those behind it. `wrap` is
+        put around each classifier (to remember what it makes of texts)."""
+
+        def ready(source: str) -> Classifier | None:
+            found = self._ready(source)
+            return None if found is None else wrap(found)
+
         if policy.classifier != EMBEDDED:
-            return partial(self._ready, policy.classifier)
-        asking = partial(self._ready, ASKING) if _asks(policy) else lambda: None
-        both = ByTongue([partial(self._ready, ENGLISH), partial(self._ready, TONGUES)], asking)
+            return partial(ready, policy.classifier)
+        asking = partial(ready, ASKING) if _asks(policy) else lambda: None
+        both = ByTongue([partial(ready, ENGLISH), partial(ready, TONGUES)], asking)
         return lambda: both if self._ready(ENGLISH) is not None else None
 
     def revision(self, policy: Policy) -> str:

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from unabridged import __version__
 from unabridged.compression.job import Cut, Job
+from unabridged.compression.once import Store, once
 from unabridged.policies.policy import Policy
-from unabridged.proxy.cache import Cache, StoreDown
-from unabridged.proxy.receipt import CacheUse
+from unabridged.proxy.cache import StoreDown
+from unabridged.proxy.receipt import CacheDepth, CacheUse
+from unabridged.proxy.shelf import Told
 
 Run = Callable[[str, Job], Cut]
 """Computes a job with the compressor of a name."""
 
-KEY_PREFIX = "unabridged:context:"
-LEASE_SECONDS = 2.0
-"""How long another replica may compute before this one does it too."""
-PATIENCE_SECONDS = 0.25
-"""How long this replica waits for another that computes the same."""
-_POLL_SECONDS = 0.02
-_TAG_BYTES = 16
+WITHOUT_EFFECT = {"deadline_ms", "cache_seconds", "cache_share", "expected_turns", "allow"}
+"""What a policy says that changes no cut."""
+
+
+class Values(Store, Protocol):
+    """What one owner has in the store; see shelf.Shelf. All methods raise StoreDown."""
+
+    def get(self, keys: Sequence[str]) -> list[bytes | None]: ...
+
+    def count(self, route: str, use: str) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Lookups:
     """How the cache served one request."""
 
-    hits: int = 0
-    misses: int = 0
+    hits: dict[CacheDepth, int] = field(default_factory=dict)
+    misses: dict[CacheDepth, int] = field(default_factory=dict)
     store_down: bool = False
     seconds: float = 0.0
     """Spent waiting for the store."""
 
     @property
+    def depth(self) -> CacheDepth:
+        """The most of the work that was remembered."""
+        depths: tuple[CacheDepth, ...] = ("plan", "segment", "scores")
+        return next((depth for depth in depths if self.hits.get(depth)), "")
+
+    @property
     def use(self) -> CacheUse:
         if self.store_down:
             return "store-down"
-        if self.hits and self.misses:
-            return "part"
-        return "hit" if self.hits else "miss" if self.misses else "off"
+        if not self.hits and not self.misses:
+            return "off"
+        if self.hits.get("plan") or (self.hits.get("segment") and not self.misses.get("segment")):
+            return "hit"
+        return "part" if self.depth else "miss"
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -60,148 +69,117 @@ class Lookups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Whose context it is and under which rules it was made: part of every key."""
+class Looking:
+    """A Store in front of another one, for one request: counts at which depth it helps, and does
+    without it while it is down."""
 
-    tenant: str
+    values: Values
+    lookups: Lookups
+    depth: CacheDepth
+
+    def take(self, keys: Sequence[str]) -> list[Told]:
+        told: list[Told] = ["mine"] * len(keys)
+        with self._forgiving():
+            told = self.values.take(keys)
+        hits, misses = sum(isinstance(t, bytes) for t in told), told.count("mine")
+        for counted, number in ((self.lookups.hits, hits), (self.lookups.misses, misses)):
+            if number:
+                counted[self.depth] = counted.get(self.depth, 0) + number
+        return told
+
+    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
+        with self._forgiving():
+            self.values.put(values, seconds=seconds)
+
+    def give_up(self, keys: Sequence[str]) -> None:
+        with self._forgiving():
+            self.values.give_up(keys)
+
+    def pause(self) -> None:
+        self.values.pause()
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        try:
+            with self.lookups.timed():
+                yield
+        except StoreDown:
+            self.lookups.store_down = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Under which rules a context is made: part of every key."""
+
     policy_version: str
     tokenizer: str
     scorer: Callable[[str], str]
     """Names the weights that a compressor's outcome depends on; empty: on none."""
     seconds: int
-    """Lifetime of what is remembered."""
+    """Lifetime of what is remembered; 0: nothing is."""
 
 
 def policy_version(policy: Policy) -> str:
-    """Changes whenever the policy or the program does."""
-    text = f"{__version__}\n{policy.model_dump_json()}"
+    """Changes whenever the program does, or what a policy says about cutting."""
+    text = f"{__version__}\n{policy.model_dump_json(exclude=WITHOUT_EFFECT)}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contexts:
-    """Remembers kept spans, never text, under keys that tell nothing."""
+def remembering(run: Run, scope: Scope, store: Store) -> Run:
+    """`run`, but looking first, and computing what many ask for at once only once."""
+    if scope.seconds == 0:
+        return run
 
-    cache: Cache
-    secret: bytes
-    """At least 32 bytes; replicas that share a store share it."""
-    _flights: dict[str, Future[Cut]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def remembered(compressor: str, job: Job) -> Cut:
+        [cut] = once(
+            store,
+            [job_key(compressor, job, scope)],
+            lambda _: [_encode(run(compressor, job))],
+            lambda _, value: _decode(value, job),
+            seconds=scope.seconds,
+            checkpoint=job.checkpoint,
+        )
+        return cut
 
-    def remembering(self, run: Run, scope: Scope, lookups: Lookups) -> Run:
-        """`run`, but looking first, and computing what many ask for at once only once."""
-        if scope.seconds == 0:
-            return run
-
-        def remembered(compressor: str, job: Job) -> Cut:
-            key = self.key(compressor, job, scope)
-            return self._through(key, job, scope, lookups, lambda: run(compressor, job))
-
-        return remembered
-
-    def key(self, compressor: str, job: Job, scope: Scope) -> str:
-        """HMAC-SHA256 over everything that the cut depends on, each part with its length."""
-        mac = hmac.new(self.secret, digestmod=hashlib.sha256)
-        texts: dict[Any, int] = {}
-        parts = [
-            "context 1", scope.tenant, scope.policy_version, compressor,
-            scope.scorer(compressor), scope.tokenizer, job.question, str(job.tokens),
-        ]  # fmt: skip
-        for s in job.segments:
-            # Which segments stand in one string matters; where in the body it stands does not.
-            place = texts.setdefault(s.where.path, len(texts))
-            parts += (s.kind, f"{s.head} {s.tail} {s.protected} {place}", s.text)
-        for part in parts:
-            data = part.encode("utf-8", "surrogatepass")
-            mac.update(len(data).to_bytes(8, "big"))
-            mac.update(data)
-        return KEY_PREFIX + mac.hexdigest()
-
-    def _through(
-        self, key: str, job: Job, scope: Scope, lookups: Lookups, compute: Callable[[], Cut]
-    ) -> Cut:
-        with self._lock:
-            flight = self._flights.get(key)
-            mine = flight is None
-            if flight is None:
-                flight = self._flights[key] = Future()
-        if not mine:
-            cut = _landed(flight, job)
-            if cut is not None:
-                lookups.hits += 1
-                return cut
-            lookups.misses += 1
-            return compute()
-        try:
-            cut = self._looked_up(key, job, lookups)
-            if cut is None:
-                lookups.misses += 1
-                cut = compute()
-                self._remember(key, cut, scope, lookups)
-            else:
-                lookups.hits += 1
-            flight.set_result(cut)
-            return cut
-        except BaseException:
-            flight.cancel()
-            raise
-        finally:
-            with self._lock:
-                del self._flights[key]
-
-    def _looked_up(self, key: str, job: Job, lookups: Lookups) -> Cut | None:
-        """From the store, waiting a moment if another replica is just computing it."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        try:
-            with lookups.timed():
-                while True:
-                    value = self.cache.get([key])[0]
-                    if value is not None:
-                        # A corrupt or foreign value is as good as none.
-                        return self._decode(key, value, job)
-                    if self.cache.claim(key + ":lease", seconds=LEASE_SECONDS):
-                        return None
-                    if time.monotonic() > end:
-                        return None
-                    time.sleep(_POLL_SECONDS)
-                    job.checkpoint()
-        except StoreDown:
-            lookups.store_down = True
-            return None
-
-    def _remember(self, key: str, cut: Cut, scope: Scope, lookups: Lookups) -> None:
-        try:
-            with lookups.timed():
-                self.cache.put({key: self._encode(key, cut)}, seconds=scope.seconds)
-        except StoreDown:
-            lookups.store_down = True
-
-    def _encode(self, key: str, cut: Cut) -> bytes:
-        said = json.dumps(
-            {"kept": cut.kept, "why": cut.why, "order": cut.order}, separators=(",", ":")
-        ).encode()
-        return self._tag(key, said) + said
-
-    def _decode(self, key: str, value: bytes, job: Job) -> Cut | None:
-        tag, said = value[:_TAG_BYTES], value[_TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(key, said)):
-            return None
-        data = json.loads(said)  # ours, as the tag says
-        kept = tuple(tuple((a, b) for a, b in spans) for spans in data["kept"])
-        if len(kept) != len(job.segments):
-            return None
-        return Cut(kept=kept, why=tuple(data["why"]), order=tuple(data.get("order", ())))
-
-    def _tag(self, key: str, said: bytes) -> bytes:
-        return hmac.digest(self.secret, key.encode() + said, hashlib.sha256)[:_TAG_BYTES]
+    return remembered
 
 
-def _landed(flight: Future[Cut], job: Job) -> Cut | None:
-    """What another thread is computing; None if it failed."""
-    while True:
-        try:
-            return flight.result(timeout=_POLL_SECONDS)
-        except NotYet:
-            job.checkpoint()
-        except BaseException:  # cancelled there says nothing about here
-            return None
+def job_key(compressor: str, job: Job, scope: Scope) -> str:
+    """A digest of everything that the cut depends on. Shelves make their names of it."""
+    texts: dict[Any, int] = {}
+    parts = [
+        compressor, scope.policy_version, scope.scorer(compressor), scope.tokenizer,
+        job.question, str(job.tokens),
+    ]  # fmt: skip
+    for s in job.segments:
+        # Which segments stand in one string matters; where in the body it stands does not.
+        place = texts.setdefault(s.where.path, len(texts))
+        flags = f"{s.head} {s.tail} {s.protected} {s.chained} {s.escaped} {s.rate} {place}"
+        parts += (s.kind, flags, s.text)
+    return f"segment:{digest(parts)}"
+
+
+def digest(parts: Sequence[str]) -> str:
+    """Of each part with its length, so that no two lists of parts share one."""
+    hashed = hashlib.blake2b(digest_size=24)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        hashed.update(len(data).to_bytes(8, "big"))
+        hashed.update(data)
+    return hashed.hexdigest()
+
+
+def _encode(cut: Cut) -> bytes:
+    said = {"kept": cut.kept, "why": cut.why, "order": cut.order}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def _decode(value: bytes, job: Job) -> Cut | None:
+    """None if it is no cut of this job."""
+    try:
+        data = json.loads(value)
+        kept = tuple(tuple((int(a), int(b)) for a, b in spans) for spans in data["kept"])
+        cut = Cut(kept=kept, why=tuple(data["why"]), order=tuple(data["order"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+    return cut if len(cut.kept) == len(cut.why) == len(job.segments) else None

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from unabridged.compression.cached_encoder import CachedEncoder
 from unabridged.compression.encoder import Encoder
 from unabridged.policies.policy import Policy
-from unabridged.proxy.cache import MemoryCache
 from unabridged.proxy.loading import Loading
-
-VECTOR_BYTES = 64 * 2**20
-"""What the vectors of passages may take in memory: some 10,000 passages. They stay in this
-process: from a vector one can guess the text."""
 
 
 class Encoders:
-    """One encoder for each source of weights, remembering the vectors of passages."""
+    """One encoder for each source of weights."""
 
     def __init__(self, models: Path, load: Callable[[Path], Encoder]) -> None:
         """`models` is the model cache; `load` makes the encoder of a directory of weights."""
-        vectors = MemoryCache(max_bytes=VECTOR_BYTES)
-
-        def remembering(place: Path) -> Encoder:
-            return CachedEncoder(load(place), vectors)
-
-        self._models = Loading(models, remembering, name="unabridged-encoder")
+        self._models = Loading(models, load, name="unabridged-encoder")
 
     @property
     def loading(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ from unabridged.policies.asked import HEADERS, Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.abridger import Abridger, Sent
-from unabridged.proxy.callers import scopes, tenant
+from unabridged.proxy.callers import scopes, shelf_owner, tenant
 from unabridged.proxy.decode import Came
 from unabridged.proxy.detail import Detail, heard
 from unabridged.proxy.dialect import dialect_of
@@ -107,6 +108,7 @@ class Exchange:
             if surface.generates:
                 sent = await spending.reserve(body, sent, abridged)
             await self._send(request, came, send, spending, sent, surface, draft)
+            self._went_out(sent, draft)
         except (UpstreamDown, UpstreamBusy):
             spending.not_reached()
             raise
@@ -151,6 +153,14 @@ class Exchange:
             await answer(opening, send, draft, index, spending, surface)
         finally:
             index.drop()
+
+    def _went_out(self, sent: Sent, draft: Draft) -> None:
+        """The upstream has taken the body, so that its beginning is in the provider's cache.
+        Nobody waits for the note of it, and what is not noted is only not known."""
+        note = sent.note
+        if note is not None and (draft.said.get("status") or 500) < 400:
+            noting = asyncio.ensure_future(self.reading.run(lambda _: note(), seconds=None))
+            noting.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _came(self, request: Request, raw: bytes) -> Came:
         """The body, opened if it is compressed. Raises BadBody and TooLarge."""
@@ -233,7 +243,7 @@ class Exchange:
                 body.raw if own is None else own,
                 choice,
                 model=draft.said["model"],
-                tenant=tenant(caller),
+                owner=shelf_owner(caller, choice.policy.cache_share),
                 surface=surface.name,
             )
         draft.detail.seen = sent.seen
@@ -243,6 +253,9 @@ class Exchange:
             tokens_after=sent.tokens_after,
             asked=sent.asked,
             cache=sent.cache,
+            cache_depth=sent.depth,
+            gate=sent.gate.choice,
+            gate_tokens=sent.gate.tokens,
             reason=sent.reason,
             failed_step=sent.failed_step,
             steps=sent.milliseconds,

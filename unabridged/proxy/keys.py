@@ -8,9 +8,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from unabridged.proxy.errors import BadKey
 
+LOOPBACK = "loopback"
+"""The tenant of callers without a key."""
 SHORTEST_SECRET = 32
 _PLACES = ("api-key", "x-api-key")
 
@@ -34,8 +37,13 @@ class Key:
 
     @property
     def tenant(self) -> str:
-        """Whose cached contexts are shared."""
-        return f"org {self.org} team {self.team}"
+        """Whose cached contexts are shared: such as acme/research."""
+        return tenant_name(self.org, self.team or "")
+
+
+def tenant_name(org: str, team: str | None) -> str:
+    """Of a team, such as acme/research; without a team, of a whole organisation: acme/*."""
+    return f"{quote(org, safe='')}/{'*' if team is None else quote(team, safe='')}"
 
 
 class Keys:

@@ -36,11 +36,10 @@ from unabridged.policies.policy import Policy
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.admin import Admin
 from unabridged.proxy.app import App
-from unabridged.proxy.cache import Breaker, Cache, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.classifiers import Classifiers
 from unabridged.proxy.comparison import Asker
-from unabridged.proxy.contexts import Contexts
 from unabridged.proxy.destination import Destination
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.exchange import Exchange
@@ -62,6 +61,7 @@ from unabridged.proxy.receipt import JsonLines, Receipts
 from unabridged.proxy.receipt_book import ReceiptBook
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
+from unabridged.proxy.shelf import Shelves
 from unabridged.proxy.sidecar import Sidecar
 from unabridged.proxy.steps import StepFailed, Steps
 from unabridged.proxy.store import (
@@ -250,6 +250,7 @@ def assemble(
         return " ".join(revision(policy) for names, revision in used if compressor in names)
 
     server = config.server
+    shelves = Shelves(store.cache, secret, most_bytes=config.store.cache_mb * 2**20)
     reading = Workers(threads=1, queue=256, name="read")
     compressing = Workers(threads=server.workers, queue=server.queue)
     metrics, tracing = Metrics(), open_tracing(environment)
@@ -277,13 +278,14 @@ def assemble(
         abridge=Abridger(
             steps=steps,
             workers=compressing,
-            contexts=Contexts(cache=store.cache, secret=secret),
+            shelf=shelves.of,
             counter=counter,
             scorer=scorers.of,
             encoder=encoders.of,
             classifier=classifiers.of,
             scorer_name=weights,
             run=run_job,
+            price=treasury.spendings.till.prices.get,
         ),
         restore=Restorer(steps=steps, workers=reading),
         receipts=receipts,
@@ -359,6 +361,7 @@ def assemble(
         receipts.close()
         if tracing is not None:
             tracing.stop()
+        shelves.close()
         store.stop()
 
     @contextlib.asynccontextmanager
@@ -410,7 +413,7 @@ def assemble(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Store:
-    cache: Cache
+    cache: RedisCache
     share: Callable[[list[str]], None]
     stop: Callable[[], None]
     url: str

@@ -26,7 +26,7 @@ from unabridged.policies.policy import Frozen, Share
 from unabridged.proxy import kong
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.errors import BadBody, NotFound
-from unabridged.proxy.keys import Key
+from unabridged.proxy.keys import LOOPBACK, Key
 from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import Draft, Receipts
 from unabridged.proxy.request import PREFIX, Request
@@ -72,7 +72,7 @@ class Sidecar:
 
     async def __call__(self, request: Request, send: Send, caller: Key | None) -> None:
         """Raises BadBody, BadAsk and what `apply` raises, before the answer begins."""
-        tenant = caller.tenant if caller else "loopback"
+        tenant = caller.tenant if caller else LOOPBACK
         if request.method == "GET":
             said = (
                 self._status() if request.path == kong.STATUS else self._original(request, tenant)
@@ -179,7 +179,7 @@ class Sidecar:
             sent = Sent(body=text.encode("utf-8", "surrogatepass"), reason="the policy is off")
         else:
             with draft.timed("abridge"):
-                sent = await self.abridge(text, choice, model=model, tenant=tenant, surface=surface)
+                sent = await self.abridge(text, choice, model=model, owner=tenant, surface=surface)
         draft.note(
             compressor=choice.policy.compressor,
             tokens_before=sent.tokens_before,

@@ -16,7 +16,7 @@ from unabridged.policies.budget import Scopes
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config, Route
 from unabridged.policies.tighten import model_for, tighten
-from unabridged.proxy.abridger import Sent
+from unabridged.proxy.abridger import ProviderCache, Sent
 from unabridged.proxy.caps import Caps, squeezed
 from unabridged.proxy.drain import drained
 from unabridged.proxy.errors import BadBody
@@ -94,6 +94,7 @@ class Spending:
         self._before: int | None = None
         self._after: int | None = None
         self._wanted: Wanted | None = None
+        self._cached: ProviderCache | None = None
         self._measure: Callable[[], Wanted | None] = lambda: None
         self._count: Count = len
 
@@ -143,6 +144,7 @@ class Spending:
             policy=plain(self.choice.policy_name),
             upstream=plain(self.choice.upstream_name),
         )
+        self._cached = sent.cached
         return await self._dressed(sent, body, model)
 
     @property
@@ -210,6 +212,7 @@ class Spending:
             tier=tier(seen.service_tier) if seen else "",
             tokens_before=self._before,
             tokens_after=self._after,
+            uncut_cached=self._cached.without_us(told.cached) if self._cached and told else None,
         )
 
     def _needs(self, body: Body | None, model: str) -> None:

@@ -59,7 +59,7 @@ class Progress:
         start = time.perf_counter()
         try:
             yield
-        except Cancelled:
+        except (Cancelled, StepFailed):
             raise
         except Exception as error:
             raise StepFailed(step, error) from error
