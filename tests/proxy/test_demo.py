@@ -43,7 +43,7 @@ def test_a_streamed_answer_reads_like_a_plain_one() -> None:
 
 @pytest.mark.slow
 @pytest.mark.weights
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_the_demo_shows_cuts_answers_receipts_and_a_cache_hit_and_the_page_has_them(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -68,7 +69,9 @@ def test_the_first_view_comes_within_a_second(
         page.locator("[data-figure=requests]").wait_for()
         seconds.append(page.evaluate("performance.now()") / 1000)
         if window == "month":
-            assert page.locator("[data-figure=requests]").inner_text() in ("100,000", "99,999")
-    print(f"first view, {window}: {min(seconds):.2f} s, {sorted(seconds)}")
-    # The quickest of three: what else the machine does is not the page's.
-    assert min(seconds) < ENOUGH_SECONDS
+            assert page.locator("[data-figure=requests]").inner_text() == "100,000"
+    # What else the machine does is not the page's: the quickest of three, and on a machine with
+    # more to do than it can the share of it that the page had.
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    print(f"first view, {window}: {min(seconds):.2f} s beside a load of {crowd:.1f} per core")
+    assert min(seconds) < ENOUGH_SECONDS * crowd

@@ -274,30 +274,32 @@ function Steps({ overview }: { overview: Overview }) {
         {overview.steps.length === 0 ? (
           <p class="quiet small">{t("added.none")}</p>
         ) : (
-          <table data-testid="steps">
-            <thead>
-              <tr>
-                <th>{t("step")}</th>
-                <th class="number">{t("requests")}</th>
-                <th class="number">p50</th>
-                <th class="number">p95</th>
-                <th class="number">p99</th>
-              </tr>
-            </thead>
-            <tbody>
-              {overview.steps.map((each) => (
-                <tr key={each.step}>
-                  <td class="name">
-                    {each.step === "added" ? <strong>{named("step", each.step)}</strong> : named("step", each.step)}
-                  </td>
-                  <td class="number">{count(each.requests)}</td>
-                  <td class="number">{milliseconds(each.p50)}</td>
-                  <td class="number">{milliseconds(each.p95)}</td>
-                  <td class="number">{milliseconds(each.p99)}</td>
+          <div class="scroll" tabIndex={0} role="region" aria-labelledby="added">
+            <table data-testid="steps">
+              <thead>
+                <tr>
+                  <th>{t("step")}</th>
+                  <th class="number wide">{t("requests")}</th>
+                  <th class="number">p50</th>
+                  <th class="number">p95</th>
+                  <th class="number">p99</th>
                 </tr>
-              ))}
-            </tbody>
-          </table>
+              </thead>
+              <tbody>
+                {overview.steps.map((each) => (
+                  <tr key={each.step}>
+                    <td class="name">
+                      {each.step === "added" ? <strong>{named("step", each.step)}</strong> : named("step", each.step)}
+                    </td>
+                    <td class="number wide">{count(each.requests)}</td>
+                    <td class="number">{milliseconds(each.p50)}</td>
+                    <td class="number">{milliseconds(each.p95)}</td>
+                    <td class="number">{milliseconds(each.p99)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
         )}
       </section>
       <section class="sheet" aria-labelledby="cache">
