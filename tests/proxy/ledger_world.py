@@ -136,7 +136,7 @@ async def _spend(store_url: str, database: str, seconds: float, lanes: int, seed
             while time.monotonic() < end:
                 who = replace(ALICE, user=dice.choice(["alice", "bob"]))
                 amount = dice.randrange(1, 30_000_000)
-                held = hold(SHARED, amount, scopes=who, lease_ms=1500)
+                held = hold(SHARED, amount, scopes=who, lease_ms=5000)
                 try:
                     if not isinstance(await ours.ledger.reserve(held), Reserved):
                         told["refused"] += 1

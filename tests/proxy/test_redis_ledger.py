@@ -219,6 +219,21 @@ def test_what_is_settled_after_its_lease_is_charged_all_the_same(run: Any) -> No
     run(told)
 
 
+def test_a_late_settle_passes_a_limit_by_no_more_than_it_had_reserved(run: Any) -> None:
+    """Its lease had run out, and another request has its room by now; the money is spent."""
+
+    async def told(ours: World) -> None:
+        late, other = hold([ORG], 60 * CENT, lease_ms=50), hold([ORG], 70 * CENT)
+        assert isinstance(await ours.ledger.reserve(late), Reserved)
+        await asyncio.sleep(0.1)
+        assert isinstance(await ours.ledger.reserve(other), Reserved)
+        await ours.ledger.settle(late, cost(late, 60 * CENT))
+        assert await levels(ours, [ORG]) == [(60 * CENT, 70 * CENT)]
+        assert isinstance(await ours.ledger.reserve(hold([ORG], 1)), Refused)
+
+    run(told)
+
+
 def test_a_used_up_budget_does_not_refuse_what_costs_nothing(run: Any) -> None:
     """LiteLLM #14004, #10973, #29912."""
 
