@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unabridged import money, terminal, train
+from unabridged import money, remembered, terminal, train
 
 if TYPE_CHECKING:
     from unabridged.policies.config import Config
@@ -34,6 +34,7 @@ models = typer.Typer(help="The weights that policies need.", no_args_is_help=Tru
 app.add_typer(models, name="models")
 app.add_typer(money.keys, name="keys")
 app.add_typer(money.budgets, name="budgets")
+app.add_typer(remembered.cache, name="cache")
 app.add_typer(train.app, name="train")
 app.command(
     "spend", epilog=_examples("spend", "spend --by key --window day", "spend --by model --csv")
