@@ -15,6 +15,7 @@ from unabridged.compression.job import Count
 from unabridged.compression.join import render
 from unabridged.compression.plan import Plan, allot
 from unabridged.compression.prompt import Compressed
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.split import split, split_text
 from unabridged.compression.tokens import counter
@@ -59,12 +60,13 @@ def abridge(
     scorer: Callable[[], Scorer] | None = None,
     encoder: Callable[[], Encoder | None] = lambda: None,
     classifier: Callable[[], Classifier | None] = lambda: None,
+    reranker: Callable[[], Reranker | None] = lambda: None,
 ) -> Abridged:
     """Compress a plain text, or a request body (a JSON object that a prompt lives in).
 
     `count` gives the tokens of a text in the upstream model's tokenizer, `question` is what
-    documents are judged by (None: the split looks for it), and `scorer`, `encoder` and `classifier`
-    load the models of a policy that needs them.
+    documents are judged by (None: the split looks for it), and `scorer`, `encoder`, `classifier`
+    and `reranker` load the models of a policy that needs them.
     """
     split_up = split if is_body(prompt) else split_text
     found = split_up(prompt, policy, question)
@@ -72,7 +74,14 @@ def abridge(
     return Abridged(
         plan=plan,
         compressed=compress(
-            found, plan, policy, count, scorer=scorer, encoder=encoder, classifier=classifier
+            found,
+            plan,
+            policy,
+            count,
+            scorer=scorer,
+            encoder=encoder,
+            classifier=classifier,
+            reranker=reranker,
         ),
     )
 

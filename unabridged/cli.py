@@ -252,7 +252,12 @@ def explain(
     """Show route and policy of a request, its parts and what each would keep. Sends nothing."""
     from unabridged import show
     from unabridged.explain import explain as explanation
-    from unabridged.proxy.installed import installed, installed_classifier, installed_encoder
+    from unabridged.proxy.installed import (
+        installed,
+        installed_classifier,
+        installed_encoder,
+        installed_reranker,
+    )
 
     found = explanation(
         _config(config),
@@ -260,6 +265,7 @@ def explain(
         scorer=installed,
         encoder=installed_encoder,
         classifier=installed_classifier,
+        reranker=installed_reranker,
     )
     terminal.console().print(
         show.explained(found.choice, found.abridged.compressed, found.abridged.plan, found.tries)
@@ -309,7 +315,7 @@ def models_pull(
     from unabridged.proxy.weights import Source, default_home, pull
 
     home = default_home()
-    for name in sources or filter(None, [Policy().scorer, Policy().encoder, MANY_TONGUES]):
+    for name in sources or [str(Policy().scorer), str(Policy().encoder), MANY_TONGUES]:
         source = Source.parse(name)
         with machine.progress(quiet=quiet) as tell:
             place = pull(source, home, tell)

@@ -10,11 +10,13 @@ from typing import Any
 from unabridged.abridge import Abridged, abridge
 from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
 from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Choice, Facts, Tried, choose, tried
 from unabridged.policies.config import Config
+from unabridged.policies.policy import Completions, Provider
 
 
 class NotARequest(ValueError):
@@ -41,15 +43,20 @@ def explain(
     headers: Mapping[str, str] | None = None,
     team: str | None = None,
     key: str | None = None,
-    scorer: Callable[[str], Callable[[], Scorer] | None] = lambda source: None,
-    encoder: Callable[[str | None], Callable[[], Encoder | None]] = lambda source: lambda: None,
+    scorer: Callable[[str | Completions], Callable[[], Scorer] | None] = lambda source: None,
+    encoder: Callable[[str | Provider | None], Callable[[], Encoder | None]] = lambda source: (
+        lambda: None
+    ),
+    reranker: Callable[[str | Provider | None], Callable[[], Reranker | None]] = lambda source: (
+        lambda: None
+    ),
     classifier: Callable[[str], Callable[[], Classifier | None]] = lambda source: lambda: None,
 ) -> Explanation:
     """Explain the request with this body, as if it came to `path` with these headers, from a
     caller whose key has this name and team.
 
-    `scorer`, `encoder` and `classifier` give, for the source of a policy's weights, what loads
-    them (None: not at hand).
+    `scorer`, `encoder`, `classifier` and `reranker` give, for what a policy names, what loads it
+    (None: not at hand).
     Raises NotARequest, and what `Asked.parse` and `apply` raise.
     """
     headers = headers or {}
@@ -72,6 +79,7 @@ def explain(
         scorer=scorer(choice.policy.scorer),
         encoder=encoder(choice.policy.encoder),
         classifier=classifier(choice.policy.classifier),
+        reranker=reranker(choice.policy.reranker),
     )
     tries = tuple(tried(config, facts))
     return Explanation(tries=tries, choice=choice, abridged=abridged, model=facts.model)

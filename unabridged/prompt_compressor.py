@@ -265,7 +265,7 @@ class PromptCompressor:
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:
-            from unabridged.compression.llmlingua import NoScorer
+            from unabridged.compression.surprise import NoScorer
             from unabridged.proxy.installed import installed
 
             load = installed(self._source)

@@ -21,7 +21,7 @@ from typing import Any
 
 from unabridged.compression.compress import compress
 from unabridged.compression.encoder import Encoder
-from unabridged.compression.extractive import _units, _words
+from unabridged.compression.extractive import _words, units_of
 from unabridged.compression.job import Count, Cut, Job
 from unabridged.compression.plan import Grant, Plan
 from unabridged.compression.prompt import Prompt, Segment, Where
@@ -51,12 +51,12 @@ def prompt_of(row: dict[str, Any], blind: bool) -> Prompt:
 
 def head(name: str, job: Job) -> Cut:
     """The beginning of the documents."""
-    return _in_order(job, _units(job.segments, ()))
+    return _in_order(job, units_of(job.segments, ()))
 
 
 def at_random(name: str, job: Job) -> Cut:
     """Sentences drawn with a fixed seed."""
-    units = list(_units(job.segments, ()))
+    units = list(units_of(job.segments, ()))
     random.Random(7).shuffle(units)
     return _in_order(job, units)
 

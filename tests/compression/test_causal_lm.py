@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from unabridged.compression.causal_lm import (
     CausalScorer,
+    NoDevice,
     NoModel,
     Window,
     batches,
+    device_of,
     load_model,
     negative_log_likelihood,
 )
@@ -184,6 +186,32 @@ def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
         load_model(tmp_path)
     with pytest.raises(NoModel, match=r"tokenizer\.json"):
         CausalScorer(tmp_path)
+
+
+def test_a_device_that_is_not_there_is_named_with_what_to_change(tiny_causal_lm: Path) -> None:
+    missing = next(
+        name
+        for name, there in (
+            ("cuda", torch.cuda.is_available()),
+            ("mps", torch.backends.mps.is_available()),
+            ("warp", False),
+        )
+        if not there
+    )
+    with pytest.raises(NoDevice, match=rf"{missing}.*server\.device"):
+        CausalScorer(tiny_causal_lm, device=missing)
+    assert device_of("cpu").type == "cpu"
+    assert device_of("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_scores_do_not_depend_on_the_number_of_threads_nor_on_the_run(tiny_causal_lm: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        runs = [CausalScorer(tiny_causal_lm, threads=threads).score(TEXTS) for threads in (1, 2, 1)]
+    finally:
+        torch.set_num_threads(before)
+    for first, *others in zip(*runs, strict=True):
+        assert all(np.array_equal(first.scores, other.scores) for other in others)
 
 
 @pytest.mark.weights

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from unabridged.compression.job import Cancelled, Cut, Job
 from unabridged.compression.kept import extract, subset, valid
-from unabridged.compression.llmlingua import NoScorer, llmlingua, pooled
+from unabridged.compression.llmlingua import llmlingua
 from unabridged.compression.prompt import Segment, Where
 from unabridged.compression.scorer import TokenScores
+from unabridged.compression.surprise import NoScorer
 from unabridged.policies.policy import Kind, Policy
 
 PIECE = re.compile(r"\s*(?:\w{1,4}|[^\w\s])|\s+")
@@ -217,6 +218,27 @@ def test_a_demonstration_keeps_its_numbers_or_goes_whole() -> None:
     assert any(kept)
 
 
+def test_demonstrations_are_kept_whole_as_many_as_fit() -> None:
+    plain = [
+        segment(f"Question: {w} and {i}?\nAnswer: {i}.\n\n", kind="demonstration")
+        for i, w in enumerate(["two", "six boats and more", "ten"])
+    ]
+    sizes = [count(s.text) for s in plain]
+    for tokens in range(min(sizes), sum(sizes)):
+        found = cut(*plain, tokens=tokens)
+        for whole, part in zip(plain, texts(found, *plain), strict=True):
+            assert part in ("", whole.text)
+        assert any(found.kept)
+
+
+def test_a_policy_may_let_demonstrations_lose_words() -> None:
+    plain = [segment(f"Question: {TIDES} 7?\nAnswer: it is 7.\n\n", kind="demonstration")] * 3
+    found = cut(*plain, tokens=16, perplexity={"demonstrations": "words"})
+    kept = [part for part in texts(found, *plain) if part]
+    assert kept
+    assert all("7" in part and part != plain[0].text for part in kept)
+
+
 def test_the_least_predictable_demonstration_comes_first() -> None:
     plain = [segment(f"Question: {TIDES}\nAnswer: {w}.\n\n", kind="demonstration") for w in "abc"]
     scorer = Planted({"Answer: b": 9.0})
@@ -278,24 +300,6 @@ def test_without_weights_the_error_says_what_to_fetch() -> None:
 def test_without_content_there_is_nothing_to_keep() -> None:
     wrapped = segment("<d></d>", head=3, tail=4)
     assert cut(wrapped, segment(""), segment(TIDES), tokens=2).kept[:2] == ((), ())
-
-
-def test_a_token_over_two_words_counts_to_both_by_its_characters() -> None:
-    tokens = TokenScores(
-        spans=np.array([[0, 2], [2, 6], [6, 7], [6, 7]], dtype=np.int32),
-        scores=np.array([1.0, 4.0, 3.0, 5.0], dtype=np.float32),
-    )
-    found = pooled(tokens, 7, [[(0, 3)], [(3, 6)], [(6, 7)]])
-    assert found.tolist() == pytest.approx([1 + 4 / 4, 3 * 4 / 4, 3 + 5])
-
-
-def test_a_long_stretch_is_worth_no_more_than_a_long_word() -> None:
-    tokens = TokenScores(
-        spans=np.array([[i, i + 1] for i in range(24)], dtype=np.int32),
-        scores=np.full(24, 2.0, dtype=np.float32),
-    )
-    stretches = [[(0, 1)], [(1, 4)], [(4, 24)], [(0, 1), (2, 3)]]
-    assert pooled(tokens, 24, stretches).tolist() == pytest.approx([2.0, 6.0, 8.0, 4.0])
 
 
 def test_the_reason_says_how_much_is_left() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unabridged.compression.compress import compress
+from unabridged.compression.encoder import HashedEncoder
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import render
 from unabridged.compression.kept import extract, subset
-from unabridged.compression.llmlingua import NoScorer, llmlingua
+from unabridged.compression.llmlingua import llmlingua
 from unabridged.compression.longllmlingua import RESTRICT, divide, let_in, longllmlingua, shares
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Prompt, Segment, Where
 from unabridged.compression.scorer import TokenScores
+from unabridged.compression.surprise import NoScorer
 from unabridged.policies.policy import Kind, Perplexity, Policy
 
 PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
@@ -75,7 +78,11 @@ def job(
         question=question,
         tokens=tokens,
         count=count,
-        policy=Policy(perplexity=Perplexity.model_validate(how)),
+        policy=Policy(
+            perplexity=Perplexity.model_validate(
+                {"rank": "both", "contrastive": True, "candidates": 10} | how
+            )
+        ),
         scorer=lambda: scorer,
     )
 
@@ -107,6 +114,51 @@ def test_no_more_documents_than_candidates_are_ranked_by_the_model() -> None:
     work = job(*DOCUMENTS, tokens=8, scorer=scorer, candidates=2, contrastive=False)
     longllmlingua(work)
     assert len(scorer.seen) == 2
+
+
+def test_the_question_may_stand_in_front_when_documents_are_ranked() -> None:
+    scorer = Foreseeing(pointed="quarry")
+    how = {"rank": "longllmlingua", "condition": "before", "contrastive": True}
+    work = job(*DOCUMENTS, tokens=8, scorer=scorer, **how)
+    kept = texts(longllmlingua(work), *DOCUMENTS)
+    assert "quarry" in kept[1]
+    asked = [text for text, given in scorer.seen if given.startswith(ASKED)]
+    assert sorted(asked) == sorted(TEXTS), "what ranks the documents is not computed again"
+
+
+def test_documents_may_be_ranked_by_their_perplexity_alone() -> None:
+    longer = document("Extraordinarily unforeseeable circumstances notwithstanding, perseverance.")
+    work = job(*DOCUMENTS, longer, tokens=6, scorer=Foreseeing(), rank="llmlingua")
+    kept = texts(longllmlingua(work), *DOCUMENTS, longer)
+    assert [bool(text) for text in kept] == [False] * len(TEXTS) + [True]
+
+
+@pytest.mark.parametrize("rank", ["sentences", "bm25", "gzip", "embeddings", "cross-encoder"])
+def test_other_rankers_need_no_pass_of_the_model(rank: str) -> None:
+    scorer = Foreseeing()
+    work = job(
+        *DOCUMENTS,
+        tokens=8,
+        scorer=scorer,
+        question="The quarry was built",
+        rank=rank,
+        contrastive=False,
+    )
+    work = replace(work, encoder=HashedEncoder, reranker=lambda: Longest())
+    cut = longllmlingua(work)
+    assert len(scorer.seen) < len(DOCUMENTS)
+    chosen = "harbour" if rank == "cross-encoder" else "quarry"
+    assert [chosen in text for text in texts(cut, *DOCUMENTS) if text] == [True]
+    assert f"ranking by {rank}" in "".join(cut.why)
+
+
+class Longest:
+    """A Reranker by length."""
+
+    revision = "longest"
+
+    def scores(self, question: str, passages: Sequence[str], checkpoint: object = None) -> object:
+        return np.array([len(passage) for passage in passages], dtype=float)
 
 
 def test_a_second_pass_is_made_only_for_what_the_budget_reaches() -> None:

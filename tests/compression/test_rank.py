@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from unabridged.compression.rank import bm25, ranker, terms, weigh
+from unabridged.compression.rank import RANKERS, bm25, gzip, terms, weigh
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,12 @@ def test_a_rare_word_weighs_more_than_a_common_one():
     assert scores.argmax() == 2
 
 
-def test_an_unknown_ranker_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown ranker 'bm52'; known: bm25"):
-        ranker("bm52")
-    assert ranker("bm25") is bm25
+def test_what_packs_well_with_the_question_ranks_first():
+    passages = ["Tea is a hot drink.", "The tide book was kept by Alder.", "Rain fell all day."]
+    assert gzip("Who kept the tide book?", passages).argmax() == 1
+    assert gzip("x", []).shape == (0,)
+    assert np.isfinite(gzip("", ["", "\ud800"])).all()
+
+
+def test_rankers_that_need_only_texts_are_found_by_name():
+    assert {"bm25": bm25, "gzip": gzip} == RANKERS

@@ -21,6 +21,8 @@ TABLES = {
     "Policy": "`policies.NAME`",
     "Perplexity": "`policies.NAME.perplexity`",
     "Words": "`policies.NAME.words`",
+    "Completions": "`policies.NAME.scorer`, a server",
+    "Provider": "`policies.NAME.encoder` and `reranker`, a provider's model",
     "Keep": "`policies.NAME.keep`",
     "Range": "`policies.NAME.ranges[]`",
     "SplitRule": "`policies.NAME.split[]`",

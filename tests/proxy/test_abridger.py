@@ -42,6 +42,7 @@ def abridger(workers: Workers, shelf: MemoryShelf | None = None, **steps: Any) -
         scorer=lambda policy: None,
         encoder=lambda policy: lambda: None,
         classifier=lambda policy, wrap: lambda: None,
+        reranker=lambda policy: lambda: None,
         scorer_name=lambda compressor, policy: "",
         run=run_job,
     )

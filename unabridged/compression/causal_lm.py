@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,15 @@ ROWS = 128
 """Positions for which all the vocabulary's logits exist at the same time."""
 
 
+GGUF = ".gguf"
+
+
 class NoModel(Exception):
-    """The directory does not hold a model that can be loaded."""
+    """The place does not hold a model that can be loaded."""
+
+
+class NoDevice(Exception):
+    """The device that models are to compute on is not in this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,32 +48,58 @@ class Window:
     scored: int
 
 
-def load_tokenizer(directory: Path) -> Tokenizer:
+def load_tokenizer(place: Path) -> Tokenizer:
     """The fast tokenizer of a model, without truncation or padding."""
-    file = directory / "tokenizer.json"
-    if not file.is_file():
-        raise NoModel(f"{directory} has no tokenizer.json, which character offsets need")
-    tokenizer = Tokenizer.from_file(str(file))
+    if place.suffix == GGUF:
+        from transformers import AutoTokenizer
+
+        fast: Any = AutoTokenizer.from_pretrained(place.parent, gguf_file=place.name)
+        tokenizer: Tokenizer = fast.backend_tokenizer
+    else:
+        file = place / "tokenizer.json"
+        if not file.is_file():
+            raise NoModel(f"{place} has no tokenizer.json, which character offsets need")
+        tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def load_model(directory: Path) -> Any:
-    """The model's weights in float32 on the CPU, ready to run."""
-    if not (directory / "config.json").is_file():
-        raise NoModel(
-            f"{directory} has no config.json; `unabridged models list` shows what is there"
-        )
+def load_model(place: Path, device: torch.device | None = None) -> Any:
+    """The weights of a directory or a GGUF file, ready to run: in float32 on the CPU, where half
+    precision is slower, and as they were saved elsewhere."""
+    device = device or torch.device("cpu")
+    packed = place.suffix == GGUF
+    if not packed and not (place / "config.json").is_file():
+        raise NoModel(f"{place} has no config.json; `unabridged models list` shows what is there")
+    if packed and find_spec("accelerate") is None:
+        raise NoModel(f"{place} is a GGUF file, which needs: pip install 'unabridged[gguf]'")
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     quiet: Any = logging
     quiet.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, local_files_only=True
+        place.parent if packed else place,
+        gguf_file=place.name if packed else None,
+        dtype=torch.float32 if device.type == "cpu" else "auto",
+        local_files_only=True,
     )
-    return model.train(False)
+    return model.train(False).to(device)
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name; `auto` is CUDA or MPS if it is there, else the CPU. Raises NoDevice."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((kind for kind, here in there.items() if here), "cpu"))
+    kind = name.partition(":")[0]
+    if not there.get(kind, kind == "cpu"):
+        raise NoDevice(
+            f"device {name!r} is not there (torch {torch.__version__}); set server.device to auto "
+            "or cpu, or install a torch built for it"
+        )
+    return torch.device(name)
 
 
 class CausalScorer:
@@ -78,23 +112,26 @@ class CausalScorer:
 
     def __init__(
         self,
-        directory: Path,
+        place: Path,
         *,
+        device: str = "cpu",
         threads: int | None = None,
         window: int = 2048,
         batch_tokens: int = 512,
     ) -> None:
-        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens
-        of one forward pass, padding included, unless a single text has more."""
-        self._tokenizer = load_tokenizer(directory)
+        """`place`: a directory or a GGUF file. `threads`: of the processor (None: torch's own
+        choice). `batch_tokens`: most tokens of one forward pass, padding included, unless a
+        single text has more. Raises NoModel and NoDevice."""
+        self._device = device_of(device)
+        self._tokenizer = load_tokenizer(place)
         # A document may quote `<|im_end|>`: in a text it is text, not the end of a turn.
         self._tokenizer.encode_special_tokens = True
-        self._model = load_model(directory)
+        self._model = load_model(place, self._device)
         self._threads = threads
         limit = getattr(self._model.config, "max_position_embeddings", None) or window
         self._window = min(window, limit)
         self._batch_tokens = batch_tokens
-        self._revision = fingerprint(directory)
+        self._revision = fingerprint(place)
         self._lock = threading.Lock()
         self._prefix = _first(self._model.config)
         self._whole_head = not self._head_is_plain()
@@ -102,7 +139,9 @@ class CausalScorer:
     @property
     def revision(self) -> str:
         """Hash of configuration, tokenizer and weights' size and edges, and how they are used."""
-        return f"{self._revision}-w{self._window}-d{DECIMALS}"
+        # Other devices round otherwise: two replicas agree only if they compute on the same kind.
+        where = "" if self._device.type == "cpu" else f"-{self._device.type}"
+        return f"{self._revision}-w{self._window}-d{DECIMALS}{where}"
 
     def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
         """Negative log-likelihood in nats of every token of `texts`, each given its condition.
@@ -158,7 +197,8 @@ class CausalScorer:
         with self._lock, torch.inference_mode():
             if self._threads and torch.get_num_threads() != self._threads:
                 torch.set_num_threads(self._threads)
-            values = self._surprise(padded, rows, columns).numpy()
+            found = self._surprise(*(x.to(self._device) for x in (padded, rows, columns)))
+            values = found.float().cpu().numpy()
         return np.split(values, np.cumsum([window.scored for window in batch])[:-1])
 
     def _surprise(
@@ -184,7 +224,7 @@ class CausalScorer:
     @torch.inference_mode()
     def _head_is_plain(self) -> bool:
         """Some models scale or cap their logits after the head; then the head alone is wrong."""
-        ids = torch.tensor([[*self._prefix, 1, 2, 3]])
+        ids = torch.tensor([[*self._prefix, 1, 2, 3]], device=self._device)
         body = self._model.get_decoder()
         head = self._model.get_output_embeddings()
         if body is None or body is self._model or head is None:
@@ -222,11 +262,11 @@ def _first(config: Any) -> list[int]:
     return [0]
 
 
-def fingerprint(directory: Path) -> str:
+def fingerprint(place: Path) -> str:
     """Short hash of what decides a model's scores: config and tokenizer whole, weights by size
     and by their first and last megabyte, so that half a gigabyte need not be read."""
     digest = hashlib.sha256()
-    for file in sorted(directory.glob("*.safetensors")):
+    for file in [place] if place.suffix == GGUF else sorted(place.glob("*.safetensors")):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}".encode())
         with file.open("rb") as stream:
@@ -234,6 +274,6 @@ def fingerprint(directory: Path) -> str:
             stream.seek(max(0, size - (1 << 20)))
             digest.update(stream.read())
     for name in ("config.json", "tokenizer.json"):
-        if (directory / name).is_file():
-            digest.update((directory / name).read_bytes())
+        if (place / name).is_file():
+            digest.update((place / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -14,6 +14,7 @@ from unabridged.compression.kept import Spans, coarsen, extract, normalise, vali
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Prompt, Segment
 from unabridged.compression.protect import whole
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.sentences import sentences
 from unabridged.policies.policy import Policy
@@ -66,6 +67,7 @@ def compress(
     scorer: Callable[[], Scorer] | None = None,
     encoder: Callable[[], Encoder | None] = lambda: None,
     classifier: Callable[[], Classifier | None] = lambda: None,
+    reranker: Callable[[], Reranker | None] = lambda: None,
     run: Callable[[str, Job], Cut] = run_job,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Compressed:
@@ -92,6 +94,7 @@ def compress(
             scorer=scorer,
             encoder=encoder,
             classifier=classifier,
+            reranker=reranker,
             checkpoint=checkpoint,
         )
         cut = _checked(policy.compressor, job, run(policy.compressor, job))

@@ -38,7 +38,7 @@ def extractive(job: Job, rank: Callable[[Job, Sequence[Unit]], Ranked] = by_word
     """
     if job.segments and job.segments[0].kind == "demonstration":
         return _demonstrations(job)
-    units = _units(job.segments, job.policy.protect)
+    units = units_of(job.segments, job.policy.protect)
     if not units:
         return _cut(job, [], "has no sentences")
     priority, why = rank(job, units)
@@ -53,7 +53,7 @@ def extractive(job: Job, rank: Callable[[Job, Sequence[Unit]], Ranked] = by_word
     return _cut(job, chosen, why)
 
 
-def _units(segments: Sequence[Segment], protect: Sequence[str]) -> list[Unit]:
+def units_of(segments: Sequence[Segment], protect: Sequence[str]) -> list[Unit]:
     """The sentences of all segments, in order; what must not be divided is one of them."""
     units: list[Unit] = []
     for i, segment in enumerate(segments):

@@ -9,6 +9,7 @@ from typing import Protocol
 from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.prompt import Segment, Span
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.policies.policy import Policy
 
@@ -42,6 +43,8 @@ class Job:
     """Gives the sentence encoder, or None while there is none: then words alone decide."""
     classifier: Callable[[], Classifier | None] = field(default=_never)
     """Gives what judges words, or None while there is nothing that does."""
+    reranker: Callable[[], Reranker | None] = field(default=_never)
+    """Gives the policy's cross-encoder, or None."""
     checkpoint: Callable[[], None] = field(default=_never)
     """Call between batches of work: raises Cancelled when the result is no longer wanted."""
 

@@ -15,14 +15,17 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from unabridged.compression.blocks import Block, blocks_of, must_stay
 from unabridged.compression.classifier import Classifier, Judged, NoClassifier, pooled
+from unabridged.compression.documents import by_texts, order
 from unabridged.compression.droppable import in_turn
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import Spans, clip, extract, normalise
-from unabridged.compression.llmlingua import Block, Scored, blocks_of, by_words, choose, must_stay
+from unabridged.compression.llmlingua import choose
 from unabridged.compression.prompt import Span
 from unabridged.compression.select import Selection, Unit, spans_of
 from unabridged.compression.sentences import words
+from unabridged.compression.surprise import Scored
 from unabridged.policies.policy import Words as Wishes
 
 _DIGIT = regex.compile(r"\p{N}")
@@ -178,7 +181,8 @@ def _ranked(job: Job, found: Sequence[Words]) -> tuple[list[Words], str]:
     if job.policy.words.by_question == "classifier":
         return by_model, "documents by the classifier, with the question"
     of = {each.block: each for each in found}
-    ranked = [of[block] for block in by_words([each.block for each in found], job)]
+    blocks = [each.block for each in found]
+    ranked = [of[blocks[i]] for i in order(by_texts("bm25")(job, blocks))]
     return ranked, "documents by BM25 against the question"
 
 

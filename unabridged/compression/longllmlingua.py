@@ -1,9 +1,10 @@
-"""Keeps the documents that make the question expected, and in them the words that it points to.
+"""Keeps the documents that answer the question, and in them the words that it points to.
 
-LongLLMLingua (Jiang et al., ACL 2024). A document and the question behind it go through the model
-together: the question's tokens rank the document (section 4.1), the document's own tokens are
-its surprise, and neither is computed again. Contrastive perplexity (4.2) needs the question in
-front as well, so that second pass is made for the documents that the budget reaches alone.
+LongLLMLingua (Jiang et al., ACL 2024). Documents rank by their best sentence, or as published: a
+document and the question behind it go through the model together, the question's tokens rank the
+document (section 4.1), and the document's own tokens are its surprise, so that neither is computed
+again. Contrastive perplexity (4.2) needs the question in front as well, so that second pass is
+made for the documents that the budget reaches alone.
 
 As in llmlingua, the budget decides how far one order of words is followed, never the order. The
 dynamic ratio (4.4) is the share of its words that a document offers first: more from the best,
@@ -13,40 +14,28 @@ the budget is used up, so that it holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unabridged.compression.as_published import as_published
+from unabridged.compression.blocks import Block, blocks_of, context_of, must_stay, text_of
+from unabridged.compression.documents import DOCUMENT_RANKERS, by_sentences, joined, order
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import extract
-from unabridged.compression.llmlingua import (
-    Block,
-    NoScorer,
-    Scored,
-    blocks_of,
-    by_words,
-    choose,
-    context_of,
-    llmlingua,
-    must_stay,
-    opening,
-    score,
-    scored,
-    text_of,
-)
+from unabridged.compression.llmlingua import choose, llmlingua
 from unabridged.compression.prompt import Span
 from unabridged.compression.reorder import order_of
 from unabridged.compression.scorer import TokenScores
 from unabridged.compression.select import Selection, Unit, spans_of
+from unabridged.compression.sentence_filter import filtered
+from unabridged.compression.surprise import Scored, need_scorer, opening, score, scored
 from unabridged.policies.policy import Perplexity
 
 RESTRICT = " We can get the answer to this question in the given documents."
 """Stands behind the question when documents are ranked (section 4.1, the restrictive statement)."""
-
-NEAR = 3.0
-"""Softens the sum of two rankings: 1 / (NEAR + rank), so that first places count most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +45,10 @@ class Ranking:
     blocks: tuple[Block, ...]
     own: dict[Block, TokenScores]
     """What each token of those that the model has seen cost it, without the question."""
+    given: dict[Block, TokenScores]
+    """The same, behind the question."""
+    by: str
+    """What they were ranked by, for the reasons."""
 
 
 def longllmlingua(job: Job) -> Cut:
@@ -69,11 +62,7 @@ def longllmlingua(job: Job) -> Cut:
     before = [job.count(segment.text) for segment in job.segments]
     if sum(before) <= job.tokens:
         return untouched(job.segments, "fits its budget")
-    if job.scorer is None:
-        raise NoScorer(
-            f"no weights for scorer {job.policy.scorer!r}; `unabridged models pull "
-            f"{job.policy.scorer}` fetches them, or choose another compressor"
-        )
+    need_scorer(job)
     settings = job.policy.perplexity
     blocks = blocks_of(job)
     ranking = rank(job, blocks)
@@ -85,7 +74,9 @@ def longllmlingua(job: Job) -> Cut:
     return Cut(
         kept=kept,
         why=tuple(
-            _reason(job, i, before[i], kept[i], places.index(i) + 1 if i in places else 0)
+            _reason(
+                job, i, before[i], kept[i], ranking.by, places.index(i) + 1 if i in places else 0
+            )
             for i in range(len(job.segments))
         ),
         order=order_of(job.segments, places, settings.reorder),
@@ -93,32 +84,65 @@ def longllmlingua(job: Job) -> Cut:
 
 
 def rank(job: Job, blocks: Sequence[Block]) -> Ranking:
-    """The blocks by how well they foretell the question; only the best by words are tried.
+    """The blocks, the best first, by what the policy says (`perplexity.rank`).
 
-    Which ones are tried does not depend on the budget, and neither does their order.
+    The causal model tries only the best by other means: by the sentences that words, vectors and
+    links point to. Which ones are tried does not depend on the budget, nor does their order.
     """
     settings = job.policy.perplexity
-    by_bm25 = by_words(blocks, job)
-    if settings.rank == "bm25":
-        return Ranking(blocks=tuple(by_bm25), own={})
-    tried = by_bm25[: settings.candidates]
-    asked = f"\n\n{job.question.strip()}{RESTRICT}"
+    if settings.rank in DOCUMENT_RANKERS:
+        places = order(DOCUMENT_RANKERS[settings.rank](job, blocks))
+        return Ranking(blocks=tuple(blocks[i] for i in places), own={}, given={}, by=settings.rank)
+    if settings.rank == "llmlingua":
+        own = dict(zip(blocks, _plain(job, blocks), strict=True))
+        places = order(np.array([_mean(own[block]) for block in blocks]).round(3))
+        return Ranking(
+            blocks=tuple(blocks[i] for i in places), own=own, given={}, by="their perplexity"
+        )
+    plausible = [blocks[i] for i in order(by_sentences(job, blocks))]
+    tried = plausible[: settings.candidates]
+    own, given, expected = _foretell(job, tried)
+    places = order(expected)
+    if settings.rank == "both":
+        places = joined(range(len(tried)), places)
+    return Ranking(
+        blocks=(*(tried[i] for i in places), *plausible[len(tried) :]),
+        own=own,
+        given=given,
+        by="the question",
+    )
+
+
+def _foretell(
+    job: Job, tried: Sequence[Block]
+) -> tuple[dict[Block, TokenScores], dict[Block, TokenScores], NDArray[np.float64]]:
+    """What the model makes of blocks and question together: the surprise of their own words
+    without and with the question in front, as far as it was computed, and how well each block
+    goes with the question (higher is better)."""
     texts = [text_of(job, block) for block in tried]
+    if job.policy.perplexity.condition == "before":
+        given = dict(zip(tried, _asked(job, tried), strict=True))
+        return {}, given, np.array([-_mean(given[block]) for block in tried]).round(3)
+    asked = f"\n\n{job.question.strip()}{RESTRICT}"
     found = score(job, [text + asked for text in texts], [context_of(job, b) for b in tried])
     parts = [divide(tokens, len(text)) for tokens, text in zip(found, texts, strict=True)]
-    expected = np.array(
-        [-behind.scores.mean() if len(behind.scores) else 0.0 for _, behind in parts]
-    )
-    value = expected.round(3)
-    if settings.rank == "both":
-        places = np.empty(len(tried))
-        places[np.argsort(-value, kind="stable")] = np.arange(len(tried))
-        value = 1 / (NEAR + places) + 1 / (NEAR + np.arange(len(tried)))
-    order = np.argsort(-value, kind="stable")
-    return Ranking(
-        blocks=(*(tried[i] for i in order), *by_bm25[len(tried) :]),
-        own={block: own for block, (own, _) in zip(tried, parts, strict=True)},
-    )
+    own = {block: before for block, (before, _) in zip(tried, parts, strict=True)}
+    return own, {}, np.array([-_mean(behind) for _, behind in parts]).round(3)
+
+
+def _mean(tokens: TokenScores) -> float:
+    return float(tokens.scores.mean()) if len(tokens.scores) else 0.0
+
+
+def _plain(job: Job, blocks: Sequence[Block], prefix: str = "") -> list[TokenScores]:
+    """The surprise of blocks behind `prefix` and what stands in front of them."""
+    before = [prefix + context_of(job, block) for block in blocks]
+    return score(job, [text_of(job, block) for block in blocks], before)
+
+
+def _asked(job: Job, blocks: Sequence[Block], prefix: str = "") -> list[TokenScores]:
+    """The same with the question in front of everything."""
+    return _plain(job, blocks, f"{job.question.strip()}\n\n{prefix}")
 
 
 def divide(tokens: TokenScores, at: int) -> tuple[TokenScores, TokenScores]:
@@ -173,6 +197,7 @@ def _reached(job: Job, ranking: Ranking, selection: Selection) -> list[Scored]:
         found += _offers(job, blocks[at:to], offers[at:to], ranking, found)
         offered = [unit for each in found for unit in opening(each)[0]]
         at = to
+    found = filtered(job, found) if settings.sentence_filter else found
     return _published(job, found, ranking) if settings.as_published else found
 
 
@@ -209,18 +234,21 @@ def _values(
 ) -> list[TokenScores]:
     """What each token of some blocks is worth: its surprise, or how much of that the question
     takes away (section 4.2: log p(x | question, before) - log p(x | before))."""
-    texts = [text_of(job, block) for block in blocks]
-    before = [prefix + context_of(job, block) for block in blocks]
-    known = {} if prefix else ranking.own
-    unseen = [i for i, block in enumerate(blocks) if block not in known]
-    fresh = score(job, [texts[i] for i in unseen], [before[i] for i in unseen])
-    computed = dict(zip(unseen, fresh, strict=True))
-    own = [computed[i] if i in computed else known[block] for i, block in enumerate(blocks)]
+    own = _known(blocks, {} if prefix else ranking.own, lambda new: _plain(job, new, prefix))
     if not job.policy.perplexity.contrastive:
         return own
-    asked = f"{job.question.strip()}\n\n"
-    given = score(job, texts, [asked + text for text in before])
+    given = _known(blocks, {} if prefix else ranking.given, lambda new: _asked(job, new, prefix))
     return [_less(plain, after) for plain, after in zip(own, given, strict=True)]
+
+
+def _known(
+    blocks: Sequence[Block],
+    known: Mapping[Block, TokenScores],
+    compute: Callable[[Sequence[Block]], list[TokenScores]],
+) -> list[TokenScores]:
+    fresh = [block for block in blocks if block not in known]
+    found = {**known, **dict(zip(fresh, compute(fresh), strict=True))}
+    return [found[block] for block in blocks]
 
 
 def _less(own: TokenScores, given: TokenScores) -> TokenScores:
@@ -235,8 +263,8 @@ def _less(own: TokenScores, given: TokenScores) -> TokenScores:
     return TokenScores(spans=own.spans, scores=np.array(scores, dtype=np.float32))
 
 
-def _reason(job: Job, index: int, before: int, kept: Sequence[Span], place: int) -> str:
-    by = f"document {place} in the ranking by the question" if place else "no content"
+def _reason(job: Job, index: int, before: int, kept: Sequence[Span], by: str, place: int) -> str:
+    by = f"document {place} in the ranking by {by}" if place else "no content"
     if not kept:
         return f"dropped: no room in {job.tokens} tokens ({by})"
     text = job.segments[index].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -92,14 +93,23 @@ def weigh(question: Sequence[str], passages: Sequence[Counter[str]]) -> NDArray[
     return Corpus(passages).scores(question)
 
 
-RANKERS: dict[str, Ranker] = {"bm25": bm25}
+def gzip(question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+    """How much less room question and passage need packed together than apart (minus their
+    normalised compression distance)."""
+    asked = _packed(question)
+    scores = []
+    for passage in passages:
+        alone, both = _packed(passage), _packed(f"{question} {passage}")
+        scores.append((min(asked, alone) - both) / max(asked, alone))
+    return np.array(scores, dtype=np.float64)
 
 
-def ranker(name: str) -> Ranker:
-    """The ranker of a name. Raises ValueError for a name that is not in RANKERS."""
-    if name not in RANKERS:
-        raise ValueError(f"unknown ranker {name!r}; known: {', '.join(RANKERS)}")
-    return RANKERS[name]
+def _packed(text: str) -> int:
+    return len(zlib.compress(text.encode("utf-8", "surrogatepass"), 9))
+
+
+RANKERS: dict[str, Ranker] = {"bm25": bm25, "gzip": gzip}
+"""Those that need nothing but the texts."""
 
 
 def _pairs(run: str) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unabridged.compression.causal_lm import NoModel, fingerprint, load_tokenizer
+from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
 from unabridged.compression.encoder import Encoded, Vectors, unit
 from unabridged.compression.prompt import Span
 from unabridged.compression.tongue import reads
@@ -50,15 +50,18 @@ class SentenceEncoder:
         self,
         directory: Path,
         *,
+        device: str = "cpu",
         threads: int | None = None,
         window: int = 512,
         batch_tokens: int = 1024,
     ) -> None:
         """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens of
-        one forward pass, padding included, unless a single window has more."""
+        one forward pass, padding included, unless a single window has more. Raises NoModel and
+        NoDevice."""
+        self._device = device_of(device)
         self._tokenizer = load_tokenizer(directory)
         self._tokenizer.encode_special_tokens = True
-        self._model = _load(directory)
+        self._model = _load(directory).to(self._device)
         self._threads = threads
         self._before, self._after = _frame(self._tokenizer)
         self._prompts = _prompts(directory)
@@ -157,7 +160,9 @@ class SentenceEncoder:
         with self._lock, torch.inference_mode():
             if self._threads and torch.get_num_threads() != self._threads:
                 torch.set_num_threads(self._threads)
-            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
+            ids, mask = ids.to(self._device), mask.to(self._device)
+            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+            hidden = hidden.float().cpu().numpy()
         return [
             hidden[row, window.skip : window.skip + window.count]
             for row, window in enumerate(batch)

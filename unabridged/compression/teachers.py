@@ -12,10 +12,10 @@ import numpy as np
 
 from unabridged.compression.distil import Labelled
 from unabridged.compression.kept import Spans, normalise
-from unabridged.compression.llmlingua import pooled
 from unabridged.compression.rank import Corpus, terms
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.sentences import words
+from unabridged.compression.surprise import pooled
 
 Row = Mapping[str, object]
 """A line of a data set: `text`, and with it what the teacher needs."""

@@ -116,6 +116,8 @@ class Server(Frozen):
     """Larger requests are refused with status 413."""
     workers: int = Field(default=2, ge=1)
     """Threads that compress."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Where models on this machine compute; auto: cuda or mps if it is there, else the CPU."""
     queue: int = Field(default=64, ge=1)
     """Requests that may wait for a thread; past it the original is sent."""
     keys_file: str | None = None

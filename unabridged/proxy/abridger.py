@@ -18,6 +18,7 @@ from unabridged.compression.job import Count, untouched
 from unabridged.compression.once import Unreadable, once
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Prompt
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.policies.choose import Choice
 from unabridged.policies.policy import Policy
@@ -129,6 +130,8 @@ class Abridger:
     ]
     """(policy, what is put around a classifier) -> gives what judges the policy's words, or None
     while nothing does."""
+    reranker: Callable[[Policy], Callable[[], Reranker | None]]
+    """Gives the policy's cross-encoder, or None while there is none."""
     scorer_name: Callable[[str, Policy], str]
     """(compressor, policy) -> the weights the outcome depends on; empty: on none."""
     run: Run
@@ -267,6 +270,7 @@ class Abridger:
                     scorer=self._scorer(task, scope),
                     encoder=self._encoder(task, scope),
                     classifier=self._classifier(task, scope),
+                    reranker=self.reranker(policy),
                     run=remembering(self.run, scope, task.looking("segment")),
                     checkpoint=task.checkpoint,
                 )

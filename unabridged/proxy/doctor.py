@@ -126,7 +126,7 @@ def _reason(record: Mapping[str, Any]) -> str:
 def _weights(config: Config, home: Path) -> Iterator[Finding]:
     users: dict[str, list[str]] = {}
     for name, policy in config.policies.items():
-        if policy.compressor not in MODEL_FREE:
+        if policy.compressor not in MODEL_FREE and isinstance(policy.scorer, str):
             users.setdefault(policy.scorer, []).append(name)
     for source, policies in users.items():
         what = f"model {source}"

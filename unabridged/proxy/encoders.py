@@ -1,4 +1,4 @@
-"""The sentence encoders that policies rank with, loaded in the background."""
+"""The sentence encoders that policies rank with: loaded in the background, or a provider's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unabridged.compression.encoder import Encoder
-from unabridged.policies.policy import Policy
+from unabridged.policies.policy import Policy, Provider
 from unabridged.proxy.loading import Loading
+from unabridged.proxy.provider import ProviderEncoder
 
 
 class Encoders:
@@ -16,6 +17,7 @@ class Encoders:
     def __init__(self, models: Path, load: Callable[[Path], Encoder]) -> None:
         """`models` is the model cache; `load` makes the encoder of a directory of weights."""
         self._models = Loading(models, load, name="unabridged-encoder")
+        self._providers: dict[Provider, Encoder] = {}
 
     @property
     def loading(self) -> list[str]:
@@ -25,7 +27,11 @@ class Encoders:
     def of(self, policy: Policy) -> Callable[[], Encoder | None]:
         """What gives the policy's encoder, or None while it is not loaded: sentences are then
         ranked by words."""
-        return lambda: self._models.ready(policy.encoder) if policy.encoder else None
+        source = policy.encoder
+        if isinstance(source, Provider):
+            provider = self._elsewhere(source)
+            return lambda: provider
+        return lambda: self._models.ready(source) if source else None
 
     def revision(self, policy: Policy) -> str:
         """Names the weights that rank at this moment; empty: none do."""
@@ -34,5 +40,10 @@ class Encoders:
 
     def begin(self, policy: Policy) -> None:
         """Starts loading in a thread, unless there is nothing to load or it was done before."""
-        if policy.encoder:
+        if isinstance(policy.encoder, str):
             self._models.begin(policy.encoder)
+
+    def _elsewhere(self, settings: Provider) -> Encoder:
+        if settings not in self._providers:
+            self._providers[settings] = ProviderEncoder(settings)
+        return self._providers[settings]

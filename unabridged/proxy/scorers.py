@@ -1,4 +1,4 @@
-"""The causal models that policies need, loaded in the background."""
+"""The causal models that policies need: loaded in the background, or on other machines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unabridged.compression.scorer import Scorer
-from unabridged.policies.policy import Policy
+from unabridged.policies.policy import Completions, Policy
 from unabridged.proxy.loading import Loading
+from unabridged.proxy.remote_scorer import RemoteScorer
 
 
 class ScorerLoading(Exception):
@@ -24,6 +25,7 @@ class Scorers:
     def __init__(self, models: Path, load: Callable[[Path], Scorer]) -> None:
         """`models` is the model cache; `load` makes the scorer of a directory of weights."""
         self._models = Loading(models, load, name="unabridged-scorer")
+        self._remote: dict[Completions, Scorer] = {}
 
     @property
     def loading(self) -> list[str]:
@@ -39,16 +41,29 @@ class Scorers:
         """What gives the policy's scorer; None if its weights are not on this machine. The
         call raises ScorerLoading or ScorerMissing rather than wait."""
         source = policy.scorer
+        if isinstance(source, Completions):
+            remote = self._elsewhere(source)
+            return lambda: remote
         return (lambda: self._get(source)) if self._models.there(source) else None
 
     def revision(self, policy: Policy) -> str:
         """Names the weights as exactly as is known by now."""
-        ready = self._models.ready(policy.scorer)
-        return f"{policy.scorer} {ready.revision if ready else ''}"
+        source = policy.scorer
+        if isinstance(source, Completions):
+            return self._elsewhere(source).revision
+        ready = self._models.ready(source)
+        return f"{source} {ready.revision if ready else ''}"
 
-    def begin(self, source: str) -> None:
-        """Starts loading in a thread, unless the weights are missing or it was done before."""
-        self._models.begin(source)
+    def begin(self, source: str | Completions) -> None:
+        """Starts loading in a thread, unless the weights are missing or it was done before; for a
+        server there is nothing to load."""
+        if isinstance(source, str):
+            self._models.begin(source)
+
+    def _elsewhere(self, settings: Completions) -> Scorer:
+        if settings not in self._remote:
+            self._remote[settings] = RemoteScorer(settings)
+        return self._remote[settings]
 
     def _get(self, source: str) -> Scorer:
         scorer = self._models.ready(source)

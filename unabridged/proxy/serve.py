@@ -26,6 +26,7 @@ from unabridged.compression.compress import compress, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
 from unabridged.compression.plan import allot
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.split import split
 from unabridged.compression.tokens import counter, known_words
@@ -59,6 +60,7 @@ from unabridged.proxy.page_views import PageViews
 from unabridged.proxy.playground import Models, Playground
 from unabridged.proxy.receipt import JsonLines, Receipts
 from unabridged.proxy.receipt_book import ReceiptBook
+from unabridged.proxy.rerankers import Rerankers
 from unabridged.proxy.restore import Restorer
 from unabridged.proxy.scorers import Scorers
 from unabridged.proxy.shelf import Shelves
@@ -82,7 +84,7 @@ from unabridged.recovery.streams import stream_restorer
 
 SCORED = ("llmlingua", "longllmlingua")
 """Compressors whose outcome depends on the weights of a causal model."""
-ENCODED = ("auto",)
+ENCODED = ("auto", "longllmlingua")
 """Compressors whose outcome depends on the weights of a sentence encoder."""
 JUDGED = ("llmlingua2", "auto")
 """Compressors whose outcome depends on the weights of a token classifier."""
@@ -93,6 +95,8 @@ KINDS: dict[str, Callable[[str, UpstreamSettings, str | None], HttpUpstream | Li
     "litellm": LitellmUpstream,
 }
 """What makes an upstream of each kind."""
+RERANKED = ("longllmlingua",)
+"""Compressors whose outcome may depend on a cross-encoder."""
 
 
 class NotServable(Exception):
@@ -235,17 +239,20 @@ def assemble(
     log = _logger(output)
     store = _open_store(config, state_dir, environment)
     steps = steps or the_steps()
-    scorers = scorers or Scorers(models or default_home(), _load_scorer)
-    encoders = encoders or Encoders(models or default_home(), _load_encoder)
+    device = config.server.device
+    scorers = scorers or Scorers(models or default_home(), partial(_load_scorer, device))
+    encoders = encoders or Encoders(models or default_home(), partial(_load_encoder, device))
     classifiers = classifiers or Classifiers(
         models or default_home(), partial(load_classifier, home=models)
     )
+    rerankers = Rerankers(models or default_home(), partial(_load_reranker, device))
 
     def weights(compressor: str, policy: Policy) -> str:
         used = (
             (ENCODED, encoders.revision),
             (JUDGED, classifiers.revision),
             (SCORED, scorers.revision),
+            (RERANKED, rerankers.revision),
         )
         return " ".join(revision(policy) for names, revision in used if compressor in names)
 
@@ -283,6 +290,7 @@ def assemble(
             scorer=scorers.of,
             encoder=encoders.of,
             classifier=classifiers.of,
+            reranker=rerankers.of,
             scorer_name=weights,
             run=run_job,
             price=treasury.spendings.till.prices.get,
@@ -330,6 +338,8 @@ def assemble(
                 encoders.begin(choice.policy)
             if choice.policy.compressor in JUDGED:
                 classifiers.begin(choice.policy)
+            if choice.policy.compressor in RERANKED:
+                rerankers.begin(choice.policy)
 
     def renew(app: App, config: Config) -> App:
         newer = _fleet(config, environment, callers, app.exchange.upstreams)
@@ -402,6 +412,7 @@ def assemble(
             *(f"loading scorer {source}" for source in scorers.loading),
             *(f"loading encoder {source}" for source in encoders.loading),
             *(f"loading classifier {source}" for source in classifiers.loading),
+            *(f"loading reranker {source}" for source in rerankers.loading),
         ],
         running=running,
         stop=stop,
@@ -443,17 +454,23 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
     )
 
 
-def _load_encoder(place: Path) -> Encoder:
-    from unabridged.compression.sentence_encoder import SentenceEncoder
-
-    return SentenceEncoder(place)
-
-
-def _load_scorer(place: Path) -> Scorer:
-    # torch takes seconds to import, and only whoever scores needs it.
+# torch takes seconds to import, and only whoever needs a model needs it.
+def _load_scorer(device: str, place: Path) -> Scorer:
     from unabridged.compression.causal_lm import CausalScorer
 
-    return CausalScorer(place)
+    return CausalScorer(place, device=device)
+
+
+def _load_encoder(device: str, place: Path) -> Encoder:
+    from unabridged.compression.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder(place, device=device)
+
+
+def _load_reranker(device: str, place: Path) -> Reranker:
+    from unabridged.compression.cross_encoder import CrossEncoder
+
+    return CrossEncoder(place, device=device)
 
 
 def _choices(config: Config) -> list[Choice]:

@@ -103,10 +103,13 @@ def default_home() -> Path:
 
 
 def locate(source: Source, home: Path) -> Path | None:
-    """The directory with config.json and weights, if it is there already; looks only at disk."""
+    """The directory with config.json and weights, or the GGUF file, if it is there already; looks
+    only at disk."""
     if source.kind == "embedded":
         return EMBEDDED / source.name
     place = Path(source.name).expanduser() if source.kind == "path" else home / source.folder
+    if source.kind == "path" and place.suffix == ".gguf":
+        return place if place.is_file() else None
     return place if (place / "config.json").is_file() else None
 
 

@@ -1,0 +1,130 @@
+"""Reads question and passage together and says how well they fit (a cross-encoder)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
+
+DECIMALS = 3
+"""As for a causal model's scores: batches of different shapes differ in the last digits."""
+
+
+class CrossEncoder:
+    """A Reranker on any sequence classifier that transformers loads: one label is the score, of
+    several the last one (`relevant`) stands against the first.
+
+    A passage that does not fit the window behind its question is read in windows that overlap by
+    a quarter, and is worth what its best window is.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        window: int = 512,
+        batch_tokens: int = 1024,
+    ) -> None:
+        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens of
+        one forward pass, padding included. Raises NoModel and NoDevice."""
+        self._device = device_of(device)
+        self._tokenizer = load_tokenizer(directory)
+        self._tokenizer.encode_special_tokens = True
+        self._model = _load(directory).to(self._device)
+        self._threads = threads
+        limit = int(getattr(self._model.config, "max_position_embeddings", None) or window)
+        # RoBERTa's positions begin behind its padding token.
+        if self._model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
+            limit -= int(self._model.config.pad_token_id) + 1
+        self._window = min(window, limit)
+        self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
+        self._batch_tokens = batch_tokens
+        self._revision = fingerprint(directory)
+        self._lock = threading.Lock()
+
+    @property
+    def revision(self) -> str:
+        """Hash of configuration, tokenizer and weights' size and edges, and how they are used."""
+        return f"{self._revision}-w{self._window}"
+
+    def scores(
+        self,
+        question: str,
+        passages: Sequence[str],
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> NDArray[np.float64]:
+        """The model's own numbers, shape (passages,). Raises what `checkpoint` raises."""
+        pairs = [
+            (i, *self._pair(question, part))
+            for i, passage in enumerate(passages)
+            for part in self._parts(question, passage)
+        ]
+        found = np.full(len(passages), -np.inf)
+        pairs.sort(key=lambda pair: (-len(pair[1]), pair[0]))
+        while pairs:
+            checkpoint()
+            most = max(self._batch_tokens // len(pairs[0][1]), 1)
+            batch, pairs = pairs[:most], pairs[most:]
+            for (i, _, _), value in zip(batch, self._forward(batch), strict=True):
+                found[i] = max(found[i], value)
+        return found.round(DECIMALS)
+
+    def _parts(self, question: str, passage: str) -> list[str]:
+        used = len(self._pair(question, "")[0])
+        room = max(self._window - used, self._window // 2)
+        offsets = self._tokenizer.encode(passage, add_special_tokens=False).offsets
+        if len(offsets) <= room:
+            return [passage]
+        starts = range(0, len(offsets) - room // 4, room - room // 4)
+        return [
+            passage[offsets[a][0] : offsets[min(a + room, len(offsets)) - 1][1]] for a in starts
+        ]
+
+    def _pair(self, question: str, passage: str) -> tuple[list[int], list[int]]:
+        encoded = self._tokenizer.encode(question, passage, add_special_tokens=True)
+        # The question is longer than the window: its beginning has to do.
+        return encoded.ids[: self._window], encoded.type_ids[: self._window]
+
+    def _forward(self, batch: Sequence[tuple[int, list[int], list[int]]]) -> list[float]:
+        width = len(batch[0][1])
+        ids = torch.full((len(batch), width), self._pad, dtype=torch.long)
+        mask, types = torch.zeros_like(ids), torch.zeros_like(ids)
+        for row, (_, own, kinds) in enumerate(batch):
+            ids[row, : len(own)] = torch.tensor(own)
+            types[row, : len(own)] = torch.tensor(kinds)
+            mask[row, : len(own)] = 1
+        given = {"input_ids": ids, "attention_mask": mask}
+        if getattr(self._model.config, "type_vocab_size", 0) > 1:
+            given["token_type_ids"] = types
+        with self._lock, torch.inference_mode():
+            if self._threads and torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
+            on_device = {name: value.to(self._device) for name, value in given.items()}
+            logits = self._model(**on_device).logits.float().cpu()
+        value = logits[:, -1] if logits.shape[1] == 1 else logits[:, -1] - logits[:, 0]
+        return [float(x) for x in value]
+
+
+def _load(directory: Path) -> Any:
+    if not (directory / "config.json").is_file():
+        raise NoModel(
+            f"{directory} has no config.json; `unabridged models list` shows what is there"
+        )
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    quiet: Any = logging
+    quiet.disable_progress_bar()
+    model = AutoModelForSequenceClassification.from_pretrained(
+        directory, dtype=torch.float32, local_files_only=True
+    )
+    return model.train(False)
