@@ -1,0 +1,131 @@
+"""What remembering is worth: python tests/bench/caching.py [--requests 1000]
+
+Three measurements, each through proxies in processes of their own, over one store:
+
+- so many requests over 50 documents, through two proxies: each document is compressed once;
+- what prompts of a conversation of 20 turns cost at a provider that asks a tenth for the beginning
+  of a prompt that it has seen: without a proxy, through the proxy, and with all of the history cut
+  anew towards each question;
+- the proxy's own milliseconds for a prompt of 8,000 tokens that it knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "proxy"))
+
+import httpx2 as httpx
+from caching_world import (
+    MODEL,
+    Process,
+    Provider,
+    asking,
+    conversation,
+    document,
+    proxies,
+    question,
+)
+from fake_upstream import FakeUpstream
+
+from unabridged.abridge import abridge, policy_for
+from unabridged.compression.tokens import counter
+
+DOCUMENTS = 50
+CONNECTIONS = 8
+
+
+def once_each(both: list[Process], requests: int) -> None:
+    """Many requests over few documents."""
+
+    def ask(number: int) -> str:
+        body = asking(document(number % DOCUMENTS, 120), about=question(number % DOCUMENTS))
+        return str(both[number % 2].ask(body).headers["x-unabridged-cache"])
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        uses = Counter(pool.map(ask, range(requests)))
+    seconds = time.perf_counter() - start
+    receipts = [r for each in both for r in each.receipts(requests // 2)]
+    ran = sum("compress" in r["milliseconds"] for r in receipts)
+    told = ", ".join(f"{use} {count}" for use, count in uses.most_common())
+    print(f"| {requests} | {DOCUMENTS} | {ran} | {told} | {requests / seconds:.0f} |")
+
+
+def naively(requests: list[dict[str, Any]], rate: float) -> Provider:
+    """The bill if all messages of the user are cut anew towards each question."""
+    provider, policy, count = Provider(), policy_for("extractive", rate=rate), counter(MODEL, None)
+    for request in requests:
+        newest = request["messages"][-1]["content"].rpartition("Question: ")[2]
+        messages = [
+            {**m, "content": abridge(m["content"], policy, count=count, question=newest).text}
+            if m["role"] == "user"
+            else m
+            for m in request["messages"]
+        ]
+        provider.answer({**request, "messages": messages})
+    return provider
+
+
+def bills(turns: int, rate: float, directory: Path) -> dict[str, Provider]:
+    """What prompts of one conversation cost, three ways."""
+    requests = conversation(turns)
+    found = {"no proxy": Provider(), "through the proxy": Provider()}
+    for request in requests:
+        found["no proxy"].answer(request)
+    with FakeUpstream() as upstream:
+        upstream.reply(found["through the proxy"])
+        with proxies(1, upstream.url, directory, rate=rate) as [proxy]:
+            for request in requests:
+                proxy.ask(request).raise_for_status()
+    found["history cut anew for each question"] = naively(requests, rate)
+    return found
+
+
+def own_time(each: Process, tokens: int, times: int) -> list[float]:
+    """Milliseconds of the proxy's own for a prompt of at least so many tokens that it knows."""
+    count, documents = counter(MODEL, None), [document(0)]
+    while sum(map(count, documents)) < tokens:
+        documents.append(document(len(documents)))
+    body = asking(*documents, about=question(1))
+    before = len(each.receipts(0))
+    with httpx.Client() as client:
+        for _ in range(times + 1):
+            each.ask(body, client)
+    known = each.receipts(before + times + 1)[before + 1 :]
+    assert all(r["cache"] == "hit" for r in known)
+    return sorted(r["added_ms"] for r in known)
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    ask.add_argument("--requests", type=int, default=1000)
+    ask.add_argument("--turns", type=int, default=20)
+    ask.add_argument("--rate", type=float, default=0.5)
+    said = ask.parse_args()
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}\n")
+    with tempfile.TemporaryDirectory() as place:
+        with FakeUpstream() as upstream, proxies(2, upstream.url, Path(place)) as both:
+            took = own_time(both[0], 8000, 300)
+            print("| tokens | requests | median ms | p90 | p99 |\n|---|---|---|---|---|")
+            p90, p99 = (took[int(len(took) * share)] for share in (0.9, 0.99))
+            print(f"| 8000 | {len(took)} | {statistics.median(took):.2f} | {p90:.2f} | {p99:.2f} |")
+        with FakeUpstream() as upstream, proxies(2, upstream.url, Path(place)) as both:
+            print("\n| requests | documents | compressed | cache | requests/s |\n|" + "---|" * 5)
+            once_each(list(both), said.requests)
+        print("\n| way | tokens sent | read from the provider's cache | bill |\n|---|---|---|---|")
+        for name, provider in bills(said.turns, said.rate, Path(place)).items():
+            print(f"| {name} | {provider.tokens} | {provider.cached} | {provider.bill:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
