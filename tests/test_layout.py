@@ -23,6 +23,7 @@ OUTSIDE = {"starlette", "uvicorn", "httpx", "httpx2", "litellm", "redis", "valke
 HEAVY = {"torch", "transformers"}
 MODEL_FILES = {
     "compression/causal_lm.py",
+    "compression/cores.py",
     "compression/cross_encoder.py",
     "compression/fit_classifier.py",
     "compression/fit_scorer.py",

@@ -27,6 +27,7 @@ from fake_upstream import FakeUpstream, completion
 
 from unabridged.compression.tokens import counter
 from unabridged.proxy.installed import installed_classifier
+from unabridged.proxy.weights import default_home
 
 CONFIG = """
 upstreams: {{default: {{url: '{url}'}}}}
@@ -64,6 +65,7 @@ def through_the_proxy(rows: list[dict[str, Any]], prompts: int) -> tuple[list[fl
         upstream.reply(*[completion("Yes.")] * (2 * prompts + 2))
         config = Path(folder) / "fast.yaml"
         config.write_text(CONFIG.format(url=upstream.url))
+        (Path(folder) / "models").symlink_to(default_home())
         process = subprocess.Popen(
             [sys.executable, "-m", "unabridged", "serve", "--config", str(config)],
             stdout=subprocess.PIPE,

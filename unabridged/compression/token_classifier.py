@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from unabridged.compression.causal_lm import NoModel, fingerprint, load_tokenizer
 from unabridged.compression.classifier import ENDS, Judged, halves
+from unabridged.compression.cores import Cores
 from unabridged.compression.tongue import reads
 
 ADAPTER = "adapter_config.json"
@@ -74,11 +74,11 @@ class TokenClassifier:
         *,
         base: Path | None = None,
         threads: int | None = None,
-        batch_tokens: int = 1024,
+        batch_tokens: int = 512,
     ) -> None:
         """`base`: the weights that `directory` adapts, if it is an adapter.
         `batch_tokens`: most tokens of one forward pass, padding included, unless a single chunk
-        has more."""
+        has more. `threads`: batches that are read side by side (None: as torch has cores)."""
         own = (directory / "tokenizer.json").is_file()
         self._tokenizer = load_tokenizer(directory if own or base is None else base)
         self._tokenizer.encode_special_tokens = True
@@ -92,11 +92,10 @@ class TokenClassifier:
         self._window = _window(config, directory)
         self._frames = {asked: _frame(self._tokenizer, asked) for asked in (False, True)}
         self._unknown = _unknown(self._tokenizer)
-        self._threads = threads
+        self._cores = Cores(threads)
         self._batch_tokens = batch_tokens
         self._revision = "-".join(fingerprint(place) for place in (directory, base) if place)
         self._revision += f"-w{self._window}"
-        self._lock = threading.Lock()
 
     @property
     def revision(self) -> str:
@@ -136,9 +135,9 @@ class TokenClassifier:
             chunks += self._chunks(index, before[index], text.ids, stops, self._frames[asked])
         keep = [np.zeros((len(text.ids), 2), dtype=np.float32) for text in encoded]
         relevance = [0.0] * len(texts)
-        for batch in batches(chunks, self._batch_tokens):
-            checkpoint()
-            for chunk, (words, passage) in zip(batch, self._forward(batch), strict=True):
+        cut = batches(chunks, self._batch_tokens)
+        for batch, read in zip(cut, self._cores.each(self._forward, cut, checkpoint), strict=True):
+            for chunk, (words, passage) in zip(batch, read, strict=True):
                 keep[chunk.text][chunk.start : chunk.start + chunk.count] = words
                 relevance[chunk.text] = max(relevance[chunk.text], passage)
         return [
@@ -204,19 +203,15 @@ class TokenClassifier:
             types[row, : len(chunk.ids)] = torch.tensor(chunk.types)
             mask[row, : len(chunk.ids)] = 1
         more = {"token_type_ids": types} if self._typed else {}
-        # One text at a time in a machine whose cores are all used by one forward pass.
-        with self._lock, torch.inference_mode():
-            if self._threads and torch.get_num_threads() != self._threads:
-                torch.set_num_threads(self._threads)
-            logits = self._model(input_ids=ids, attention_mask=mask, **more).logits.float()
-            passage = np.zeros(len(batch), dtype=np.float32)
-            if self._asks:
-                found = logits.sigmoid().numpy()
-                passage = found[:, 0, 2]
-            elif logits.shape[-1] == 1:
-                found = logits.sigmoid().numpy()
-            else:
-                found = logits.softmax(-1)[..., self._kept, None].numpy()
+        logits = self._model(input_ids=ids, attention_mask=mask, **more).logits.float()
+        passage = np.zeros(len(batch), dtype=np.float32)
+        if self._asks:
+            found = logits.sigmoid().numpy()
+            passage = found[:, 0, 2]
+        elif logits.shape[-1] == 1:
+            found = logits.sigmoid().numpy()
+        else:
+            found = logits.softmax(-1)[..., self._kept, None].numpy()
         both = found[..., [0, min(1, found.shape[-1] - 1)]]
         return [
             (both[row, chunk.skip : chunk.skip + chunk.count], float(passage[row]))
