@@ -23,7 +23,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "proxy"))
 
@@ -35,12 +34,12 @@ from caching_world import (
     asking,
     conversation,
     document,
+    naively,
     proxies,
     question,
 )
 from fake_upstream import FakeUpstream, completion
 
-from unabridged.abridge import abridge, policy_for
 from unabridged.compression.tokens import counter
 
 DOCUMENTS = 50
@@ -62,21 +61,6 @@ def once_each(both: list[Process], requests: int) -> None:
     ran = sum("compress" in r["milliseconds"] for r in receipts)
     told = ", ".join(f"{use} {count}" for use, count in uses.most_common())
     print(f"| {requests} | {DOCUMENTS} | {ran} | {told} | {requests / seconds:.0f} |")
-
-
-def naively(requests: list[dict[str, Any]], rate: float) -> Provider:
-    """The bill if all messages of the user are cut anew towards each question."""
-    provider, policy, count = Provider(), policy_for("extractive", rate=rate), counter(MODEL, None)
-    for request in requests:
-        newest = request["messages"][-1]["content"].rpartition("Question: ")[2]
-        messages = [
-            {**m, "content": abridge(m["content"], policy, count=count, question=newest).text}
-            if m["role"] == "user"
-            else m
-            for m in request["messages"]
-        ]
-        provider.answer({**request, "messages": messages})
-    return provider
 
 
 def bills(turns: int, rate: float, directory: Path) -> dict[str, Provider]:

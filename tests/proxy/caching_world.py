@@ -19,6 +19,7 @@ from conftest import config_for
 from fake_upstream import Reply, Seen, answer
 from ledger_world import running_store, url
 
+from unabridged.abridge import abridge, policy_for
 from unabridged.compression.tokens import counter
 
 MODEL = "gpt-5-mini"
@@ -98,6 +99,21 @@ class Provider:
             "usage": {"prompt_tokens": whole, "completion_tokens": 20, "total_tokens": whole + 20,
                       "prompt_tokens_details": {"cached_tokens": cached}},
         }  # fmt: skip
+
+
+def naively(requests: list[dict[str, Any]], rate: float) -> Provider:
+    """The bill if all messages of the user are cut anew towards each question."""
+    provider, policy, count = Provider(), policy_for("extractive", rate=rate), counter(MODEL, None)
+    for request in requests:
+        newest = request["messages"][-1]["content"].rpartition("Question: ")[2]
+        messages = [
+            {**m, "content": abridge(m["content"], policy, count=count, question=newest).text}
+            if m["role"] == "user"
+            else m
+            for m in request["messages"]
+        ]
+        provider.answer({**request, "messages": messages})
+    return provider
 
 
 def _shared(one: str, other: str) -> str:

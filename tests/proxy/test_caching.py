@@ -19,6 +19,7 @@ from caching_world import (
     asking,
     conversation,
     document,
+    naively,
     proxies,
     question,
 )
@@ -163,7 +164,22 @@ def compressed(both: list[Process], requests: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_conversation_over_restarts_and_replicas_costs_less_than_without_a_proxy(
+def test_a_prompt_that_is_known_is_not_worked_on_again(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    body = asking(*map(document, range(8)), about=question(1))
+    with proxies(1, upstream.url, tmp_path) as [proxy]:
+        for _ in range(30):
+            proxy.ask(body)
+        first, *known = (receipt["milliseconds"] for receipt in proxy.receipts(30))
+    worked = {"split", "plan", "gate", "compress"}
+    assert worked <= set(first)
+    assert not any(worked & set(steps) for steps in known)
+    assert sorted(steps["abridge"] for steps in known)[15] < first["abridge"] / 2
+
+
+@pytest.mark.slow
+def test_a_conversation_over_replicas_costs_less_than_without_a_proxy_or_cut_anew_each_time(
     upstream: FakeUpstream, tmp_path: Path
 ) -> None:
     ours, without = Provider(), Provider()
@@ -172,8 +188,9 @@ def test_a_conversation_over_restarts_and_replicas_costs_less_than_without_a_pro
         for turn, body in enumerate(conversation(8)):
             without.answer(body)
             assert both[turn % 2].ask(body).status_code == 200
-    assert ours.bill < without.bill
     assert ours.cached
+    assert ours.bill < without.bill
+    assert ours.bill < naively(conversation(8), 0.5).bill
     whole = counter(MODEL, None)
     for before, after in pairwise(upstream.seen):
         sent, then = before.json["messages"], after.json["messages"]
