@@ -35,8 +35,8 @@ from unabridged.compression.select import Selection, Unit, spans_of
 from unabridged.compression.sentences import words
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Policy, Words
-from unabridged.proxy.cache import MemoryCache
 from unabridged.proxy.installed import installed, installed_classifier
+from unabridged.proxy.shelf import MemoryShelf
 
 SETS = ("nq20", "hotpotqa", "qmsum_windows")
 Run = Callable[[str, Job], Cut]
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--asked", choices=["bm25", "classifier"], help="show the question")
     options = parser.parse_args()
     count = counter("gpt-4o")
-    store = MemoryCache(max_bytes=2**30)
+    store = MemoryShelf(most_bytes=2**30)
     load = installed_classifier(options.classifier)
     load_scorer = installed(Policy().scorer)
     scorer = cache(load_scorer) if load_scorer else None

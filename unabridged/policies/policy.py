@@ -254,6 +254,9 @@ class Policy(Frozen):
     reranker: str | Provider | None = None
     """The cross-encoder that `rank: cross-encoder` asks: weights named as the scorer's are, or a
     provider's rerank model."""
+    intent: bool = False
+    """Prompts are sent as they came, and what the compressor would have left of them is told to
+    the caller in the header x-unabridged-intent, for a guard to look at. No log has it."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
     audit: bool = False

@@ -63,6 +63,8 @@ class Detail:
     heard: Heard | None = None
     edits: Sequence[Edit] = ()
     tenant: str = ""
+    intent: str = ""
+    """For the caller alone: no log, metric or database has it."""
 
 
 def heard(counting: Filter, headers: Headers, detail: Detail) -> Filter:

@@ -23,6 +23,7 @@ from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
+from unabridged.proxy.intent import apart, intent_headers
 from unabridged.proxy.keys import Key
 from unabridged.proxy.ledger import plain
 from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
@@ -246,6 +247,9 @@ class Exchange:
                 owner=shelf_owner(caller, choice.policy.cache_share),
                 surface=surface.name,
             )
+        if choice.policy.intent:
+            whole = body.raw if own is None else own
+            sent, draft.detail.intent = apart(sent, whole.encode())
         draft.detail.seen = sent.seen
         draft.detail.keep_seconds = choice.policy.keep_text_seconds
         draft.note(
@@ -282,7 +286,7 @@ class Exchange:
                 )
             headers = to_client(
                 opened.headers,
-                receipt=receipt_headers(draft.receipt(at=0)),
+                receipt=told_headers(draft),
                 changed=restoring is not None or spending.rewrites,
                 length=None,
             )
@@ -312,12 +316,17 @@ class Exchange:
         body = await self.restore.whole(came, index, draft, surface.name)
         headers = to_client(
             came.headers,
-            receipt=receipt_headers(draft.receipt(at=0)),
+            receipt=told_headers(draft),
             changed=body is not came.body,
             length=len(body),
         )
         await send({"type": "http.response.start", "status": came.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def told_headers(draft: Draft) -> Headers:
+    """What the caller is told: the receipt, and what is for nobody else."""
+    return [*receipt_headers(draft.receipt(at=0)), *intent_headers(draft.detail.intent)]
 
 
 def by_key(choice: Choice, config: Config, policy: str) -> Choice:
