@@ -297,8 +297,8 @@ def test_connections_are_not_lost_when_clients_leave(upstream: FakeUpstream, ser
         upstream.seen.clear()
         upstream.left.clear()
         leaves(proxy, upstream, {"messages": [], "stream": True}, delta("a"))
-    pool = proxy.app.exchange.upstreams.members["default"].upstream._pool
+    pool = proxy.app.exchange.upstreams.members["default"].upstream._pool._pool
     end = time.monotonic() + 2
-    while pool.size and time.monotonic() < end:
+    while pool.connections and time.monotonic() < end:
         time.sleep(0.01)
-    assert pool.size == 0
+    assert pool.connections == []

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import httpx2
+
 from unabridged.policies import config
-from unabridged.proxy.connection import Broken, Connection, Silent
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
-from unabridged.proxy.pool import ConnectSlow, NoneFree, Pool, Unreachable
 
 CONNECTIONS = 1000
 """Requests that may be under way to one upstream at once."""
+IDLE_CONNECTIONS = 100
+IDLE_SECONDS = 15.0
+"""Shorter than the usual keep-alive of a server, so that it does not hang up just as we send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +73,54 @@ class Upstream(Protocol):
         ...
 
 
+class _Body(httpx2.AsyncByteStream):
+    """A request body that is sent without httpx2 adding headers of its own."""
+
+    def __init__(self, body: bytes | AsyncIterator[bytes]) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if isinstance(self._body, bytes):
+            if self._body:
+                yield self._body
+            return
+        async for piece in self._body:
+            yield piece
+
+
 class _Opened:
-    def __init__(self, connection: Connection, name: str, idle_seconds: float) -> None:
-        self.status = connection.status
-        self.headers = connection.headers
-        self._connection = connection
+    def __init__(self, response: httpx2.Response, name: str, idle_seconds: float) -> None:
+        self.status = response.status_code
+        self.headers: Headers = response.headers.raw
+        self._stream: Any = response.stream
         self._name = name
         self._idle = idle_seconds
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._connection.pieces(self._idle):
-                yield piece
-        except Silent as error:
-            raise UpstreamSlow(
-                f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
-                f" (upstreams.{self._name}.idle_seconds in the configuration)"
-            ) from error
-        except Broken as error:
-            raise UpstreamDown(
-                f"upstream {self._name!r} broke off in mid-answer ({error})"
-            ) from error
+        incoming = aiter(self._stream)
+        while True:
+            try:
+                async with asyncio.timeout(self._idle):
+                    piece = await anext(incoming)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise UpstreamSlow(
+                    f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
+                    f" (upstreams.{self._name}.idle_seconds in the configuration)"
+                ) from error
+            except httpx2.TransportError as error:
+                raise UpstreamDown(
+                    f"upstream {self._name!r} broke off in mid-answer ({type(error).__name__})"
+                ) from error
+            yield piece
 
 
 class HttpUpstream:
     """An upstream over HTTP/1.1, with one pool of connections for the whole process.
 
-    No redirects, cookies, credentials from files or headers of its own, and nothing is decoded,
-    so bytes are relayed as they are.
+    Works below httpx2's client: no redirects, cookies, credentials from files or headers of its
+    own, and nothing is decoded, so bytes are relayed as they are.
     """
 
     def __init__(
@@ -105,13 +129,19 @@ class HttpUpstream:
         self.name = name
         self.settings = settings
         parts = urlsplit(settings.url)
-        netloc = parts.netloc.rpartition("@")[2]
-        self.host = netloc.encode("idna")
+        self.host = parts.netloc.rpartition("@")[2].encode("idna")
         """What `Host` says."""
-        self._base = parts.path.rstrip("/").encode()
-        self._origin = f"{parts.scheme}://{netloc}"
         self._connections = connections
-        self._pool = Pool(urlsplit(self._origin), most=connections)
+        self._base = parts.path.rstrip("/").encode()
+        self._url = httpx2.URL(f"{parts.scheme}://{parts.netloc}/")
+        self._pool = httpx2.AsyncHTTPTransport(
+            limits=httpx2.Limits(
+                max_connections=connections,
+                max_keepalive_connections=IDLE_CONNECTIONS,
+                keepalive_expiry=IDLE_SECONDS,
+            ),
+            proxy=_environment_proxy(parts.scheme, parts.hostname or ""),
+        )
 
     async def send(self, call: Call) -> Answer:
         async with self.stream(call) as opened:
@@ -120,55 +150,63 @@ class HttpUpstream:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[Opened]:
-        connection = await self._connection()
+        response = await self._open(call)
         try:
-            await self._request(connection, call)
-            yield _Opened(connection, self.name, self.settings.idle_seconds)
+            yield _Opened(response, self.name, self.settings.idle_seconds)
         finally:
-            connection.leave()
+            # A connection that is being closed while the client leaves must not stay open.
+            await asyncio.shield(response.stream.aclose())  # type: ignore[union-attr]
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._pool.aclose()
 
-    async def _connection(self) -> Connection:
-        seconds = self.settings.connect_seconds
+    async def _open(self, call: Call) -> httpx2.Response:
+        settings = self.settings
+        seconds = settings.connect_seconds
+        request = httpx2.Request(
+            call.method,
+            self._url,
+            headers=call.headers,
+            stream=_Body(call.body),
+            extensions={
+                # Byte for byte what the client asked for: httpx2 would normalise it.
+                "target": self._base + call.target,
+                "timeout": {"connect": seconds, "pool": seconds, "read": None, "write": None},
+            },
+        )
         try:
-            return await self._pool.take(seconds)
-        except ConnectSlow as error:
-            raise UpstreamSlow(
-                f"upstream {self.name!r} did not accept a connection within {seconds:g} s"
-                f" (upstreams.{self.name}.connect_seconds in the configuration)"
-            ) from error
-        except NoneFree as error:
-            raise UpstreamBusy(
-                f"all {self._connections} connections to upstream {self.name!r} are in use;"
-                " try again"
-            ) from error
-        except Unreachable as error:
-            raise self._down(error.__cause__ or error) from error
-
-    async def _request(self, connection: Connection, call: Call) -> None:
-        """Byte for byte what the client asked for."""
-        settings, pool = self.settings, self._pool
-        try:
-            async with asyncio.timeout(settings.first_byte_seconds):
-                await connection.request(
-                    call.method.encode(),
-                    pool.prefix + self._base + call.target,
-                    call.headers + pool.headers,
-                    call.body,
-                )
+            async with asyncio.timeout(seconds + settings.first_byte_seconds):
+                return await self._pool.handle_async_request(request)
         except TimeoutError as error:
             raise UpstreamSlow(
                 f"upstream {self.name!r} sent nothing within {settings.first_byte_seconds:g} s"
                 f" (upstreams.{self.name}.first_byte_seconds in the configuration)"
             ) from error
-        except Broken as error:
-            raise self._down(error) from error
+        except httpx2.ConnectTimeout as error:
+            raise UpstreamSlow(
+                f"upstream {self.name!r} did not accept a connection within {seconds:g} s"
+                f" (upstreams.{self.name}.connect_seconds in the configuration)"
+            ) from error
+        except httpx2.PoolTimeout as error:
+            raise UpstreamBusy(
+                f"all {self._connections} connections to upstream {self.name!r} are in use;"
+                " try again"
+            ) from error
+        except httpx2.TransportError as error:
+            raise UpstreamDown(
+                f"upstream {self.name!r} at {_origin(self._url)} cannot be reached"
+                f" ({type(error).__name__}); check upstreams.{self.name}.url in the configuration"
+            ) from error
 
-    def _down(self, error: BaseException) -> UpstreamDown:
-        told = str(error) if isinstance(error, Broken) else type(error).__name__
-        return UpstreamDown(
-            f"upstream {self.name!r} at {self._origin} cannot be reached"
-            f" ({told}); check upstreams.{self.name}.url in the configuration"
-        )
+
+def _origin(url: httpx2.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    """HTTPS_PROXY and its kin, as every command-line tool understands them; never for loopback."""
+    if host in ("localhost", "::1") or host.startswith("127."):
+        return None
+    if urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(scheme)
