@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import sys
 import threading
 import time
@@ -17,13 +18,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_upstream import FakeUpstream
+from leaks import leaked
 
 from unabridged.compression.body import read
 from unabridged.compression.plan import Grant
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.config import Config
 from unabridged.proxy.app import App
-from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.receipt import Receipt, as_record
 from unabridged.proxy.serve import Server, assemble
 from unabridged.proxy.steps import Steps
 
@@ -94,7 +96,11 @@ def no_models(tmp_path: Path) -> Path:
 def serve(
     upstream: FakeUpstream, tmp_path: Path, no_models: Path
 ) -> Iterator[Callable[..., Proxy]]:
-    """Starts proxies in front of `upstream`: serve(policies={...}, server={...}, steps=...)."""
+    """Starts proxies in front of `upstream`: serve(policies={...}, server={...}, steps=...).
+
+    Whatever a test is about, nothing that it sends may stand in what its proxies write.
+    """
+    proxies: list[Proxy] = []
     with contextlib.ExitStack() as stack:
 
         def start(**given: Any) -> Proxy:
@@ -102,9 +108,13 @@ def serve(
             parts.setdefault("environment", {})
             state = given.pop("state_dir", tmp_path / "state")
             config = config_for(upstream.url, **given)
-            return stack.enter_context(serving(config, state, models=no_models, **parts))
+            proxies.append(stack.enter_context(serving(config, state, models=no_models, **parts)))
+            return proxies[-1]
 
         yield start
+    for proxy in proxies:
+        receipts = json.dumps([as_record(receipt) for receipt in proxy.app.recent(100)])
+        assert not leaked(upstream.seen, proxy.log.getvalue() + receipts)
 
 
 def config_for(url: str, **given: Any) -> Config:
