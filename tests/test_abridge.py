@@ -123,9 +123,9 @@ def test_a_target_that_nothing_can_meet_is_refused(
         policy_for(rate=rate, tokens=tokens)
 
 
-def test_a_compressor_that_is_not_built_is_refused() -> None:
-    with pytest.raises(UnknownCompressor, match="'llmlingua2' is not built yet"):
-        policy_for("llmlingua2")
+def test_a_compressor_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UnknownCompressor, match="unknown compressor 'llmlingua3'; known: off"):
+        policy_for("llmlingua3")
 
 
 def test_the_record_of_a_text_has_its_kept_spans() -> None:

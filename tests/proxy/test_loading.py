@@ -53,3 +53,8 @@ def test_missing_weights_are_not_loaded_and_damaged_ones_tried_once(tmp_path: Pa
         models.begin(f"path:{tmp_path}")
         wait(models)
     assert (len(tries), models.failed) == (1, [f"path:{tmp_path}"])
+
+
+def test_an_adapter_is_not_there_until_what_it_adapts_is(tmp_path: Path) -> None:
+    """Nothing heavy is imported for the adapters of this package where their base is missing."""
+    assert not Loading(tmp_path, str, name="test").there("embedded:english")

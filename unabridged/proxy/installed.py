@@ -13,7 +13,7 @@ from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.policies.policy import Completions, Provider
 from unabridged.proxy.classifiers import ASKING, EMBEDDED, ENGLISH, TONGUES
-from unabridged.proxy.weights import NotPulled, Source, base_of, default_home, locate
+from unabridged.proxy.weights import NotPulled, Source, base_of, default_home, locate, whole
 
 
 def installed(
@@ -109,8 +109,9 @@ def installed_classifier(source: str, home: Path | None = None) -> Callable[[], 
         parts = [installed_classifier(each, home) for each in (ENGLISH, TONGUES)]
         both = ByTongue(parts, installed_classifier(ASKING, home))
         return lambda: both if parts[0]() is not None else None
-    place = locate(Source.parse(source), home or default_home())
-    return lambda: _classifier(place, home) if place and _whole(place, home) else None
+    models = home or default_home()
+    place = locate(Source.parse(source), models)
+    return lambda: _classifier(place, home) if place and whole(place, models) else None
 
 
 def load_classifier(place: Path, home: Path | None = None) -> Classifier:
@@ -123,11 +124,6 @@ def load_classifier(place: Path, home: Path | None = None) -> Classifier:
     if source and base is None:
         raise NotPulled(f"{place.name} adapts {source}: `unabridged models pull {source}`")
     return TokenClassifier(place, base=base)
-
-
-def _whole(place: Path, home: Path | None) -> bool:
-    source = base_of(place)
-    return source is None or locate(Source.parse(source), home or default_home()) is not None
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from unabridged.proxy.weights import Source, locate
+from unabridged.proxy.weights import Source, locate, whole
 
 M = TypeVar("M")
 
@@ -70,4 +70,5 @@ class Loading(Generic[M]):
             del self._loading[source]
 
     def _place(self, source: str) -> Path | None:
-        return locate(Source.parse(source), self._models)
+        place = locate(Source.parse(source), self._models)
+        return place if place is not None and whole(place, self._models) else None

@@ -61,6 +61,9 @@ class Treasury:
                     await self.spendings.till.close()
                     await self.journal.round()
             await self.client.aclose()
+            # A pool that is not empty imports a module when it is collected. At the end of a
+            # process that is still loading a model in a thread, that would wait for ever.
+            self.client.connection_pool.reset()
             self.engine.dispose()
 
     async def _look(self) -> None:

@@ -125,6 +125,12 @@ def base_of(place: Path) -> str | None:
     return said if said.startswith(("pypi:", "hf:", "path:")) else f"path:{said}"
 
 
+def whole(place: Path, home: Path) -> bool:
+    """True if nothing that a directory's adapter adapts is missing from the model cache."""
+    base = base_of(place)
+    return base is None or locate(Source.parse(base), home) is not None
+
+
 def _silent(done: int, total: int, what: str) -> None:
     return None
 

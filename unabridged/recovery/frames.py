@@ -62,7 +62,7 @@ def _frame(raw: bytes) -> Frame:
     if len(lines) != 1:
         return Frame(raw, b"", None)
     try:
-        event = json.loads(lines[0])
+        event = json.loads(lines[0].decode())
     except ValueError:
         event = None
     return Frame(raw, lines[0], event if isinstance(event, dict) else None)
