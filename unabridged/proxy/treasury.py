@@ -63,7 +63,7 @@ class Treasury:
             await self.client.aclose()
             # A pool that is not empty imports a module when it is collected. At the end of a
             # process that is still loading a model in a thread, that would wait for ever.
-            self.client.connection_pool.reset()
+            self.client.connection_pool.reset()  # type: ignore[no-untyped-call]
             self.engine.dispose()
 
     async def _look(self) -> None:
