@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-models: $(READY)  ## fetch the default model weights (once, about 90 MB)
+models: $(READY)  ## fetch the default model weights (once, about 270 MB)
 	@$(BIN)/unabridged models pull --quiet
 
 demo: models  ## compress, ask, restore, then look at it all on a page
