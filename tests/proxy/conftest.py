@@ -113,8 +113,8 @@ def serve(
 
         yield start
     for proxy in proxies:
-        receipts = json.dumps([as_record(receipt) for receipt in proxy.app.recent(100)])
-        assert not leaked(upstream.seen, proxy.log.getvalue() + receipts)
+        receipts = [json.dumps(as_record(receipt)) for receipt in proxy.app.recent(100)]
+        assert not leaked(upstream.seen, [*proxy.log.getvalue().splitlines(), *receipts])
 
 
 def config_for(url: str, **given: Any) -> Config:

@@ -13,10 +13,20 @@ TEXT_KEYS = ("messages", "input", "prompt", "instructions", "system")
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "cookie")
 
 
-def leaked(requests: Iterable[Seen], written: str) -> list[str]:
-    """Three neighbouring words of a prompt, or a credential, that stand in `written`."""
+def leaked(requests: Iterable[Seen], lines: Iterable[str]) -> list[str]:
+    """Three neighbouring words of a prompt, or a credential, that stand in the lines of a log."""
     told = {phrase for request in requests for phrase in (*phrases(request), *secrets(request))}
+    written = "\n".join(json.dumps(without_model(line), ensure_ascii=False) for line in lines)
     return sorted(phrase for phrase in told if phrase in written)
+
+
+def without_model(line: str) -> Any:
+    """A line of the log but for the model's name, which is told as a caller writes it."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return line
+    return {key: value for key, value in said.items() if key != "model"}
 
 
 def phrases(request: Seen) -> Iterator[str]:
@@ -26,12 +36,11 @@ def phrases(request: Seen) -> Iterator[str]:
         return
     if not isinstance(body, dict):
         return
-    model = str(body.get("model"))  # told as it is, whatever a caller writes there
     for text in strings([body.get(key) for key in TEXT_KEYS]):
         words = text.split()
         for i in range(len(words) - 2):
             phrase = " ".join(words[i : i + 3])
-            if len(phrase) >= 12 and phrase not in model:
+            if len(phrase) >= 12:
                 yield phrase
                 yield json.dumps(phrase)[1:-1]  # as a line of JSON would have it
 

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "compression"))
 
 from judging import Judging
@@ -14,6 +16,7 @@ from memory_store import MemoryStore
 from unabridged.compression.cached_classifier import CachedClassifier
 from unabridged.policies.policy import Policy, Words
 from unabridged.proxy.classifiers import Classifiers
+from unabridged.proxy.weights import EMBEDDED, Source, base_of
 
 
 def settled(classifiers: Classifiers) -> None:
@@ -21,6 +24,16 @@ def settled(classifiers: Classifiers) -> None:
     while classifiers.loading:
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A model cache that has what the adapters of this package adapt."""
+    for base in {base_of(EMBEDDED / name) for name in ("english", "asking")}:
+        place = tmp_path / Source.parse(str(base)).folder
+        place.mkdir()
+        (place / "config.json").write_text("{}")
+    return tmp_path
 
 
 def test_a_classifier_is_given_once_it_is_loaded_and_can_be_wrapped(tmp_path: Path) -> None:
@@ -38,14 +51,14 @@ def test_a_classifier_is_given_once_it_is_loaded_and_can_be_wrapped(tmp_path: Pa
     assert isinstance(wrapped, CachedClassifier)
 
 
-def test_the_embedded_one_loads_what_the_text_needs(tmp_path: Path) -> None:
+def test_the_embedded_one_loads_what_the_text_needs(models: Path) -> None:
     loaded: list[str] = []
 
     def load(place: Path) -> Judging:
         loaded.append(place.name)
         return Judging(name=place.name)
 
-    classifiers = Classifiers(tmp_path, load)
+    classifiers = Classifiers(models, load)
     classifiers.begin(Policy())
     settled(classifiers)
     ready = classifiers.of(Policy())()
@@ -60,11 +73,11 @@ def test_the_embedded_one_loads_what_the_text_needs(tmp_path: Path) -> None:
     assert sorted(loaded) == ["asking", "english"]
 
 
-def test_weights_that_cannot_be_loaded_are_reported(tmp_path: Path) -> None:
+def test_weights_that_cannot_be_loaded_are_reported(models: Path) -> None:
     def broken(place: Path) -> Judging:
         raise OSError
 
-    classifiers = Classifiers(tmp_path, broken)
+    classifiers = Classifiers(models, broken)
     classifiers.begin(Policy())
     settled(classifiers)
     assert classifiers.failed == ["embedded:english"]
