@@ -29,6 +29,8 @@ COMPRESSORS: dict[str, str] = {
     "auto": "unabridged.compression.auto:auto",
 }
 """Where each compressor is found: import strings, so that torch loads when it is chosen."""
+SCORED = ("llmlingua", "longllmlingua")
+"""Compressors whose outcome depends on the weights of a causal model."""
 
 
 class UnknownCompressor(ValueError):

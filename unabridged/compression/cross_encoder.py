@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
+from unabridged.compression.sentence_encoder import most_tokens
 
 DECIMALS = 3
 """As for a causal model's scores: batches of different shapes differ in the last digits."""
@@ -41,11 +42,7 @@ class CrossEncoder:
         self._tokenizer.encode_special_tokens = True
         self._model = _load(directory).to(self._device)
         self._threads = threads
-        limit = int(getattr(self._model.config, "max_position_embeddings", None) or window)
-        # RoBERTa's positions begin behind its padding token.
-        if self._model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            limit -= int(self._model.config.pad_token_id) + 1
-        self._window = min(window, limit)
+        self._window = min(window, most_tokens(self._model.config) or window)
         self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
         self._batch_tokens = batch_tokens
         self._revision = fingerprint(directory)

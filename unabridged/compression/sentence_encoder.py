@@ -38,6 +38,16 @@ class Window:
     """Tokens read here for the first time."""
 
 
+def most_tokens(config: Any) -> int | None:
+    """Tokens that an encoder can read at once; None: its configuration sets no limit."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return None
+    # RoBERTa's positions begin behind its padding token.
+    behind = config.model_type in ("roberta", "xlm-roberta", "camembert")
+    return int(positions) - (int(config.pad_token_id) + 1 if behind else 0)
+
+
 class SentenceEncoder:
     """An Encoder on any bidirectional model that transformers loads, pooling by the mean.
 
@@ -65,11 +75,7 @@ class SentenceEncoder:
         self._threads = threads
         self._before, self._after = _frame(self._tokenizer)
         self._prompts = _prompts(directory)
-        limit = int(getattr(self._model.config, "max_position_embeddings", None) or window)
-        # RoBERTa's positions begin behind its padding token.
-        if self._model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            limit -= int(self._model.config.pad_token_id) + 1
-        self._window = min(window, limit)
+        self._window = min(window, most_tokens(self._model.config) or window)
         self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
         self._batch_tokens = batch_tokens
         self._revision = fingerprint(directory)

@@ -11,7 +11,7 @@ import numpy as np
 
 from unabridged.abridge import Abridged, abridge, is_body, model_of, policy_for
 from unabridged.compression.classifier import Classifier, Judged
-from unabridged.compression.compress import COMPRESSORS, UnknownCompressor
+from unabridged.compression.compress import COMPRESSORS, SCORED, UnknownCompressor
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Cancelled, Count
 from unabridged.compression.prompt import Compressed, Span
@@ -27,8 +27,6 @@ from unabridged.proxy.workers import DeadlineMissed, QueueFull, Workers
 
 SECONDS = 60.0
 """Longest time for one trial."""
-SCORED = ("llmlingua", "longllmlingua")
-"""Compressors that cannot do without the weights of a causal model."""
 SURPRISE = "how much each word surprises the model"
 JUDGED = "how likely each word is to be kept, by the classifier"
 

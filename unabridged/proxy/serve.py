@@ -22,7 +22,7 @@ import platformdirs
 import uvicorn
 
 from unabridged.compression.body import read
-from unabridged.compression.compress import compress, run_job
+from unabridged.compression.compress import SCORED, compress, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
 from unabridged.compression.plan import allot
@@ -82,8 +82,6 @@ from unabridged.recovery.answer import restore_answer
 from unabridged.recovery.index import Index
 from unabridged.recovery.streams import stream_restorer
 
-SCORED = ("llmlingua", "longllmlingua")
-"""Compressors whose outcome depends on the weights of a causal model."""
 ENCODED = ("auto", "longllmlingua")
 """Compressors whose outcome depends on the weights of a sentence encoder."""
 JUDGED = ("llmlingua2", "auto")
