@@ -131,7 +131,9 @@ class FakeUpstream:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = self._in_loop(asyncio.start_server(self._connection, "127.0.0.1", 0))
+        self._server = self._in_loop(
+            asyncio.start_server(self._connection, "127.0.0.1", 0, backlog=2048)
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         return self
