@@ -14,8 +14,6 @@ from unabridged.compression.causal_lm import (
     CausalScorer,
     NoDevice,
     NoModel,
-    Window,
-    batches,
     device_of,
     load_model,
     negative_log_likelihood,
@@ -148,31 +146,10 @@ def test_a_condition_longer_than_the_window_leaves_room_for_the_text(tiny_causal
     assert scores.spans[-1, 1] == len(TEXTS[2])
 
 
-def test_a_batch_holds_no_more_tokens_than_allowed() -> None:
-    windows = [
-        Window(text=i, ids=(0,) * length, start=0, scored=length - 1)
-        for i, length in enumerate([3, 50, 7, 7, 90, 12, 49])
-    ]
-    found = batches(windows, 60)
-    assert sorted(w.text for batch in found for w in batch) == list(range(7))
-    for batch in found:
-        width = max(len(w.ids) for w in batch)
-        assert len(batch) == 1 or width * len(batch) <= 60
-
-
 def test_a_surprise_is_minus_the_log_of_the_probability() -> None:
     logits = torch.tensor([[0.0, 0.0], [0.0, 100.0]])
     values = negative_log_likelihood(logits, torch.tensor([0, 1]))
     assert values.tolist() == pytest.approx([np.log(2), 0.0], abs=1e-6)
-
-
-def test_threads_are_honoured(tiny_causal_lm: Path) -> None:
-    before = torch.get_num_threads()
-    try:
-        CausalScorer(tiny_causal_lm, threads=1).score(["a"])
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_the_revision_names_the_weights_and_the_window(tiny_causal_lm: Path) -> None:

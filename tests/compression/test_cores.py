@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from unabridged.compression.cores import Cores
+from unabridged.compression.cores import Cores, InTurn, runner
 
 
 def test_results_come_in_the_order_of_the_batches_whichever_is_done_first() -> None:
@@ -48,3 +48,20 @@ def test_nothing_is_recorded_for_gradients() -> None:
     weight = torch.ones(2, requires_grad=True)
     [found] = Cores(1).each(lambda by: weight * by, [3])
     assert not found.requires_grad
+
+
+def test_a_device_that_one_batch_fills_has_them_in_turn() -> None:
+    assert isinstance(runner(torch.device("cpu"), 1), Cores)
+    assert isinstance(runner(torch.device("meta")), InTurn)
+    weight = torch.ones(2, requires_grad=True)
+    begun: list[int] = []
+
+    def run(by: int) -> torch.Tensor:
+        begun.append(by)
+        return weight * by
+
+    found = InTurn().each(run, [1, 2, 3])
+    assert not next(found).requires_grad
+    assert begun == [1]
+    found.close()
+    assert begun == [1]

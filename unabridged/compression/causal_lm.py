@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from unabridged.compression.batches import batches
+from unabridged.compression.cores import runner
 from unabridged.compression.scorer import TokenScores
 
 DECIMALS = 3
@@ -117,22 +118,21 @@ class CausalScorer:
         device: str = "cpu",
         threads: int | None = None,
         window: int = 2048,
-        batch_tokens: int = 512,
+        batch_tokens: int = 256,
     ) -> None:
-        """`place`: a directory or a GGUF file. `threads`: of the processor (None: torch's own
-        choice). `batch_tokens`: most tokens of one forward pass, padding included, unless a
-        single text has more. Raises NoModel and NoDevice."""
+        """`place`: a directory or a GGUF file. `threads`: batches that are scored side by side on
+        a processor (None: as torch has cores). `batch_tokens`: most tokens of one, padding
+        included, unless a single text has more. Raises NoModel and NoDevice."""
         self._device = device_of(device)
         self._tokenizer = load_tokenizer(place)
         # A document may quote `<|im_end|>`: in a text it is text, not the end of a turn.
         self._tokenizer.encode_special_tokens = True
         self._model = load_model(place, self._device)
-        self._threads = threads
+        self._runner = runner(self._device, threads)
         limit = getattr(self._model.config, "max_position_embeddings", None) or window
         self._window = min(window, limit)
         self._batch_tokens = batch_tokens
         self._revision = fingerprint(place)
-        self._lock = threading.Lock()
         self._prefix = _first(self._model.config)
         self._whole_head = not self._head_is_plain()
 
@@ -159,8 +159,9 @@ class CausalScorer:
             context = given[index].ids if conditions else []
             windows += self._windows(index, context, text.ids)
         scores = [np.zeros(len(text.ids), dtype=np.float32) for text in encoded]
-        for batch in batches(windows, self._batch_tokens):
-            for window, values in zip(batch, self._forward(batch), strict=True):
+        cut = batches(windows, self._batch_tokens)
+        for batch, found in zip(cut, self._runner.each(self._forward, cut), strict=True):
+            for window, values in zip(batch, found, strict=True):
                 scores[window.text][window.start : window.start + window.scored] = values
         return [
             TokenScores(
@@ -192,13 +193,9 @@ class CausalScorer:
             padded[row, : len(window.ids)] = torch.tensor(window.ids)
         rows = torch.cat([torch.full((window.scored,), row) for row, window in enumerate(batch)])
         columns = torch.cat([torch.arange(len(w.ids) - w.scored, len(w.ids)) for w in batch])
-        # One text at a time in a machine whose cores are all used by one forward pass. Padding
-        # stands to the right, where no earlier position sees it: no mask is needed.
-        with self._lock, torch.inference_mode():
-            if self._threads and torch.get_num_threads() != self._threads:
-                torch.set_num_threads(self._threads)
-            found = self._surprise(*(x.to(self._device) for x in (padded, rows, columns)))
-            values = found.float().cpu().numpy()
+        # Padding stands to the right, where no earlier position sees it: no mask is needed.
+        found = self._surprise(*(x.to(self._device) for x in (padded, rows, columns)))
+        values = found.float().cpu().numpy()
         return np.split(values, np.cumsum([window.scored for window in batch])[:-1])
 
     def _surprise(
@@ -238,18 +235,6 @@ def negative_log_likelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch
     """Shape (positions,) from logits of shape (positions, vocabulary) and the tokens that came."""
     chosen = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
     return torch.logsumexp(logits, dim=1) - chosen
-
-
-def batches(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
-    """Windows of like length together, at most `tokens` in a batch with its padding."""
-    found: list[list[Window]] = []
-    for window in sorted(windows, key=lambda w: (-len(w.ids), w.text, w.start)):
-        # Longest first: the first window of a batch is as wide as the batch.
-        if found and (len(found[-1]) + 1) * len(found[-1][0].ids) <= tokens:
-            found[-1].append(window)
-        else:
-            found.append([window])
-    return found
 
 
 def _first(config: Any) -> list[int]:

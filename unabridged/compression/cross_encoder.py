@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unabridged.compression.batches import batches
 from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
+from unabridged.compression.cores import runner
 from unabridged.compression.sentence_encoder import most_tokens
 
 DECIMALS = 3
 """As for a causal model's scores: batches of different shapes differ in the last digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The question and a passage, or a part of it, as the model reads them."""
+
+    text: int
+    """Index of the passage."""
+    ids: tuple[int, ...]
+    types: tuple[int, ...]
+    start: int = 0
 
 
 class CrossEncoder:
@@ -33,20 +46,20 @@ class CrossEncoder:
         device: str = "cpu",
         threads: int | None = None,
         window: int = 512,
-        batch_tokens: int = 1024,
+        batch_tokens: int = 512,
     ) -> None:
-        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens of
-        one forward pass, padding included. Raises NoModel and NoDevice."""
+        """`threads`: batches that are read side by side on a processor (None: as torch has
+        cores). `batch_tokens`: most tokens of one, padding included, unless a single pair has
+        more. Raises NoModel and NoDevice."""
         self._device = device_of(device)
         self._tokenizer = load_tokenizer(directory)
         self._tokenizer.encode_special_tokens = True
         self._model = _load(directory).to(self._device)
-        self._threads = threads
+        self._runner = runner(self._device, threads)
         self._window = min(window, most_tokens(self._model.config) or window)
         self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
         self._batch_tokens = batch_tokens
         self._revision = fingerprint(directory)
-        self._lock = threading.Lock()
 
     @property
     def revision(self) -> str:
@@ -60,19 +73,16 @@ class CrossEncoder:
         checkpoint: Callable[[], None] = lambda: None,
     ) -> NDArray[np.float64]:
         """The model's own numbers, shape (passages,). Raises what `checkpoint` raises."""
-        pairs = [
-            (i, *self._pair(question, part))
-            for i, passage in enumerate(passages)
-            for part in self._parts(question, passage)
-        ]
+        pairs: list[Pair] = []
+        for i, passage in enumerate(passages):
+            for part in self._parts(question, passage):
+                ids, types = self._pair(question, part)
+                pairs.append(Pair(text=i, ids=tuple(ids), types=tuple(types)))
         found = np.full(len(passages), -np.inf)
-        pairs.sort(key=lambda pair: (-len(pair[1]), pair[0]))
-        while pairs:
-            checkpoint()
-            most = max(self._batch_tokens // len(pairs[0][1]), 1)
-            batch, pairs = pairs[:most], pairs[most:]
-            for (i, _, _), value in zip(batch, self._forward(batch), strict=True):
-                found[i] = max(found[i], value)
+        cut = batches(pairs, self._batch_tokens)
+        for batch, read in zip(cut, self._runner.each(self._forward, cut, checkpoint), strict=True):
+            for pair, value in zip(batch, read, strict=True):
+                found[pair.text] = max(found[pair.text], value)
         return found.round(DECIMALS)
 
     def _parts(self, question: str, passage: str) -> list[str]:
@@ -91,22 +101,19 @@ class CrossEncoder:
         # The question is longer than the window: its beginning has to do.
         return encoded.ids[: self._window], encoded.type_ids[: self._window]
 
-    def _forward(self, batch: Sequence[tuple[int, list[int], list[int]]]) -> list[float]:
-        width = len(batch[0][1])
+    def _forward(self, batch: Sequence[Pair]) -> list[float]:
+        width = max(len(pair.ids) for pair in batch)
         ids = torch.full((len(batch), width), self._pad, dtype=torch.long)
         mask, types = torch.zeros_like(ids), torch.zeros_like(ids)
-        for row, (_, own, kinds) in enumerate(batch):
-            ids[row, : len(own)] = torch.tensor(own)
-            types[row, : len(own)] = torch.tensor(kinds)
-            mask[row, : len(own)] = 1
+        for row, pair in enumerate(batch):
+            ids[row, : len(pair.ids)] = torch.tensor(pair.ids)
+            types[row, : len(pair.ids)] = torch.tensor(pair.types)
+            mask[row, : len(pair.ids)] = 1
         given = {"input_ids": ids, "attention_mask": mask}
         if getattr(self._model.config, "type_vocab_size", 0) > 1:
             given["token_type_ids"] = types
-        with self._lock, torch.inference_mode():
-            if self._threads and torch.get_num_threads() != self._threads:
-                torch.set_num_threads(self._threads)
-            on_device = {name: value.to(self._device) for name, value in given.items()}
-            logits = self._model(**on_device).logits.float().cpu()
+        on_device = {name: value.to(self._device) for name, value in given.items()}
+        logits = self._model(**on_device).logits.float().cpu()
         value = logits[:, -1] if logits.shape[1] == 1 else logits[:, -1] - logits[:, 0]
         return [float(x) for x in value]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unabridged.compression.batches import batches
 from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
+from unabridged.compression.cores import runner
 from unabridged.compression.encoder import Encoded, Vectors, unit
 from unabridged.compression.prompt import Span
 from unabridged.compression.tongue import reads
@@ -63,23 +64,23 @@ class SentenceEncoder:
         device: str = "cpu",
         threads: int | None = None,
         window: int = 512,
-        batch_tokens: int = 1024,
+        batch_tokens: int = 512,
     ) -> None:
-        """`threads`: of the processor (None: torch's own choice). `batch_tokens`: most tokens of
-        one forward pass, padding included, unless a single window has more. Raises NoModel and
+        """`threads`: batches that are read side by side on a processor (None: as torch has
+        cores). `batch_tokens`: most tokens of one, padding included, unless a single window has
+        more. Raises NoModel and
         NoDevice."""
         self._device = device_of(device)
         self._tokenizer = load_tokenizer(directory)
         self._tokenizer.encode_special_tokens = True
         self._model = _load(directory).to(self._device)
-        self._threads = threads
+        self._runner = runner(self._device, threads)
         self._before, self._after = _frame(self._tokenizer)
         self._prompts = _prompts(directory)
         self._window = min(window, most_tokens(self._model.config) or window)
         self._pad = int(getattr(self._model.config, "pad_token_id", None) or 0)
         self._batch_tokens = batch_tokens
         self._revision = fingerprint(directory)
-        self._lock = threading.Lock()
 
     @property
     def revision(self) -> str:
@@ -125,9 +126,9 @@ class SentenceEncoder:
         windows: list[Window] = []
         for index, text in enumerate(encoded):
             windows += self._windows(index, lead, text.ids)
-        for batch in batches(windows, self._batch_tokens):
-            checkpoint()
-            for window, found in zip(batch, self._forward(batch), strict=True):
+        cut = batches(windows, self._batch_tokens)
+        for batch, read in zip(cut, self._runner.each(self._forward, cut, checkpoint), strict=True):
+            for window, found in zip(batch, read, strict=True):
                 states[window.text][window.start : window.start + window.count] = found
         return [
             pool(state, np.array([end for _, end in text.offsets], dtype=np.int64), inside)
@@ -162,13 +163,9 @@ class SentenceEncoder:
         for row, window in enumerate(batch):
             ids[row, : len(window.ids)] = torch.tensor(window.ids)
             mask[row, : len(window.ids)] = 1
-        # One text at a time in a machine whose cores are all used by one forward pass.
-        with self._lock, torch.inference_mode():
-            if self._threads and torch.get_num_threads() != self._threads:
-                torch.set_num_threads(self._threads)
-            ids, mask = ids.to(self._device), mask.to(self._device)
-            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-            hidden = hidden.float().cpu().numpy()
+        ids, mask = ids.to(self._device), mask.to(self._device)
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = hidden.float().cpu().numpy()
         return [
             hidden[row, window.skip : window.skip + window.count]
             for row, window in enumerate(batch)
@@ -192,18 +189,6 @@ def pool(states: NDArray[np.float32], ends: NDArray[np.int64], spans: Sequence[S
         for a, b in zip(first, last, strict=True)
     ]
     return Encoded(whole=whole, spans=np.array(found, dtype=np.float32))
-
-
-def batches(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
-    """Windows of like length together, at most `tokens` in a batch with its padding."""
-    found: list[list[Window]] = []
-    for window in sorted(windows, key=lambda w: (-len(w.ids), w.text, w.start)):
-        # Longest first: the first window of a batch is as wide as the batch.
-        if found and (len(found[-1]) + 1) * len(found[-1][0].ids) <= tokens:
-            found[-1].append(window)
-        else:
-            found.append([window])
-    return found
 
 
 def _load(directory: Path) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unabridged.compression.batches import batches
 from unabridged.compression.causal_lm import NoModel, fingerprint, load_tokenizer
 from unabridged.compression.classifier import ENDS, Judged, halves
 from unabridged.compression.cores import Cores
@@ -217,18 +218,6 @@ class TokenClassifier:
             (both[row, chunk.skip : chunk.skip + chunk.count], float(passage[row]))
             for row, chunk in enumerate(batch)
         ]
-
-
-def batches(chunks: Sequence[Chunk], tokens: int) -> list[list[Chunk]]:
-    """Chunks of like length together, at most `tokens` in a batch with its padding."""
-    found: list[list[Chunk]] = []
-    for chunk in sorted(chunks, key=lambda c: (-len(c.ids), c.text, c.start)):
-        # Longest first: the first chunk of a batch is as wide as the batch.
-        if found and (len(found[-1]) + 1) * len(found[-1][0].ids) <= tokens:
-            found[-1].append(chunk)
-        else:
-            found.append([chunk])
-    return found
 
 
 def load(directory: Path, base: Path | None) -> Any:
