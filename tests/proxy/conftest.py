@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
 import threading
 import time
@@ -18,14 +17,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_upstream import FakeUpstream
-from leaks import leaked
+from leaks import Errors, leaked, told
 
 from unabridged.compression.body import read
 from unabridged.compression.plan import Grant
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.config import Config
 from unabridged.proxy.app import App
-from unabridged.proxy.receipt import Receipt, as_record
+from unabridged.proxy.receipt import Receipt
 from unabridged.proxy.serve import Server, assemble
 from unabridged.proxy.steps import Steps
 
@@ -37,6 +36,8 @@ class Proxy:
     app: App
     server: Server
     log: io.StringIO
+    errors: list[str]
+    """The bodies of answers that were errors."""
     root: str
     """Such as http://127.0.0.1:1234."""
 
@@ -64,11 +65,13 @@ def serving(config: Config, state_dir: Path, **parts: Any) -> Iterator[Proxy]:
     app = assemble(config, state_dir=state_dir, output=log, **parts)
     ready = threading.Event()
     server = Server(app, lambda _: ready.set())
+    server.config.app = errors = Errors(app)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert ready.wait(20), log.getvalue()
     try:
-        yield Proxy(app=app, server=server, log=log, root=server.url.removesuffix("/v1"))
+        root = server.url.removesuffix("/v1")
+        yield Proxy(app=app, server=server, log=log, errors=errors.bodies, root=root)
     finally:
         server.should_exit = True
         thread.join(15)
@@ -113,8 +116,7 @@ def serve(
 
         yield start
     for proxy in proxies:
-        receipts = [json.dumps(as_record(receipt)) for receipt in proxy.app.recent(100)]
-        assert not leaked(upstream.seen, [*proxy.log.getvalue().splitlines(), *receipts])
+        assert not leaked(upstream.seen, told(proxy.app, proxy.log.getvalue(), proxy.errors))
 
 
 def config_for(url: str, **given: Any) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,5 +147,7 @@ def test_attributes_have_the_names_of_the_conventions() -> None:
         "http.response.status_code": 200,
         "url.path": "/v1/chat/completions",
     }
+    older = attributes(replace(told, path="/v1/completions"), "http://localhost:1")
+    assert older["gen_ai.operation.name"] == "text_completion"
     assert attributes(told, "http://localhost:1")["gen_ai.provider.name"] == "default"
     assert ours(told)["unabridged.outcome"] == "untouched"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unabridged.compression.body import BadBody, read
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed
 from unabridged.policies.problem import dotted
@@ -15,6 +17,8 @@ from unabridged.proxy.page_answers import EditRow, KeptAnswer, KeptSegment, Segm
 from unabridged.proxy.relay import Chain, Filter
 from unabridged.proxy.sse import Splitter, is_event_stream
 from unabridged.recovery.answer import Edit
+from unabridged.recovery.said import ANSWERS
+from unabridged.recovery.streams import stream_texts
 
 MOST_SEGMENTS = 300
 """Segments of one request that are listed."""
@@ -33,8 +37,9 @@ class Seen:
 class Heard:
     """A Filter that changes nothing and remembers the answer as the upstream wrote it."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, surface: str = "chat") -> None:
         self.content_type = content_type
+        self.surface = surface
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -67,12 +72,13 @@ class Detail:
     """For the caller alone: no log, metric or database has it."""
 
 
-def heard(counting: Filter, headers: Headers, detail: Detail) -> Filter:
+def heard(counting: Filter, headers: Headers, detail: Detail, surface: str) -> Filter:
     """What an answer goes through: `counting`, and where its text may be kept, an ear."""
     encoding = (first(headers, b"content-encoding") or b"identity").lower()
     if not detail.keep_seconds or encoding != b"identity":
         return counting
-    detail.heard = Heard((first(headers, b"content-type") or b"").decode("latin-1"))
+    content_type = (first(headers, b"content-type") or b"").decode("latin-1")
+    detail.heard = Heard(content_type, surface)
     return Chain(counting, detail.heard)
 
 
@@ -111,14 +117,15 @@ def kept_segments(compressed: Compressed) -> list[KeptSegment]:
 def edit_rows(edits: Sequence[Edit]) -> list[EditRow]:
     """The edits of one text, placed in the restored text."""
     rows, moved = [], 0
-    for piece in (edit.piece for edit in edits):
-        start = piece.start + moved
-        moved += len(piece.now) - (piece.end - piece.start)
+    for edit in edits:
+        piece, (begin, end, now) = edit.piece, edit.splice
+        start = begin + moved
+        moved += len(now) - (end - begin)
         segment, (begin, end) = piece.source
         rows.append(
             EditRow(
                 start=start,
-                end=start + len(piece.now),
+                end=start + len(now),
                 was=piece.was,
                 now=piece.now,
                 source={"segment": segment, "start": begin, "end": end},
@@ -131,62 +138,34 @@ def edit_rows(edits: Sequence[Edit]) -> list[EditRow]:
 def answers(heard: Heard, edits: Sequence[Edit]) -> list[KeptAnswer]:
     """The texts of an answer, each as it came and as the client got it."""
     found = []
-    for path, came in texts_of(heard.body, heard.content_type).items():
-        own = [edit for edit in edits if dotted(edit.path) == path]
-        rows = edit_rows(own)
+    for place, came in texts_of(heard.body, heard.content_type, heard.surface).items():
+        own = [edit for edit in edits if dotted(edit.path) == place]
         restored, at = [], 0
-        for piece in (edit.piece for edit in own):
-            restored += [came[at : piece.start], piece.now]
-            at = piece.end
+        for start, end, now in (edit.splice for edit in own):
+            restored += [came[at:start], now]
+            at = end
         restored.append(came[at:])
-        found.append(KeptAnswer(place=path, came=came, restored="".join(restored), edits=rows))
+        rows = edit_rows(own)
+        found.append(KeptAnswer(place=place, came=came, restored="".join(restored), edits=rows))
     return found
 
 
-def texts_of(body: bytes, content_type: str) -> dict[str, str]:
+def texts_of(body: bytes, content_type: str, surface: str = "chat") -> dict[str, str]:
     """The texts of an answer by their place, `choices[0].message.content` for one; a stream's
     deltas put together. What cannot be read has none."""
     if is_event_stream(content_type):
-        events: list[Any] = []
-        splitter = Splitter()
-        for event in [*splitter.feed(body), splitter.flush()]:
-            for line in event.splitlines():
-                data = line.removeprefix(b"data:").strip()
-                if line.startswith(b"data:") and data != b"[DONE]":
-                    events.append(_parsed(data))
-    else:
-        events = [_parsed(body)]
-    found: dict[str, str] = {}
-    for event in events:
-        for place, text in _texts(event):
-            found[place] = found.get(place, "") + text
-    return found
-
-
-def _texts(event: Any) -> list[tuple[str, str]]:
-    choices = event.get("choices") if isinstance(event, Mapping) else None
-    found = []
-    for n, choice in enumerate(choices if isinstance(choices, list) else ()):
-        if not isinstance(choice, Mapping):
-            continue
-        top = f"choices[{choice.get('index', n)}]"
-        if isinstance(choice.get("text"), str):
-            found.append((f"{top}.text", choice["text"]))
-        message = choice.get("message") or choice.get("delta")
-        if not isinstance(message, Mapping):
-            continue
-        if isinstance(message.get("content"), str):
-            found.append((f"{top}.message.content", message["content"]))
-        for i, call in enumerate(message.get("tool_calls") or ()):
-            arguments = (call.get("function") or {}).get("arguments")
-            if isinstance(arguments, str):
-                place = f"{top}.message.tool_calls[{call.get('index', i)}].function.arguments"
-                found.append((place, arguments))
-    return found
-
-
-def _parsed(data: bytes) -> Any:
+        return {dotted(path): text for path, text in stream_texts(_events(body), surface).items()}
     try:
-        return json.loads(data)
-    except ValueError:
-        return None
+        answer = read(body.decode(), f"{surface} answer")
+    except (BadBody, UnicodeDecodeError):
+        return {}
+    return {dotted(said.text.path): said.text.value for said in ANSWERS[surface](answer.tree)}
+
+
+def _events(body: bytes) -> Iterator[Any]:
+    splitter = Splitter()
+    for event in [*splitter.feed(body), splitter.flush()]:
+        for line in event.splitlines():
+            if line.startswith(b"data:"):
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line.removeprefix(b"data:"))

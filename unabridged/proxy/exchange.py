@@ -290,7 +290,7 @@ class Exchange:
                 changed=restoring is not None or spending.rewrites,
                 length=None,
             )
-            through = heard(counting, opened.headers, draft.detail)
+            through = heard(counting, opened.headers, draft.detail, surface.name)
             through = through if restoring is None else Chain(through, restoring)
             dialect = dialect_of(draft.said["path"])
             if await pass_on(opened, send, headers, through, dialect=dialect) is not None:
@@ -312,7 +312,7 @@ class Exchange:
             whole = b"".join([*pieces, counting.flush()])
         came = Answer(status=opened.status, headers=opened.headers, body=whole)
         _heard(draft, came.status, came.headers)
-        heard(Untouched(), came.headers, draft.detail).feed(whole)
+        heard(Untouched(), came.headers, draft.detail, surface.name).feed(whole)
         body = await self.restore.whole(came, index, draft, surface.name)
         headers = to_client(
             came.headers,

@@ -151,19 +151,19 @@ def _note(draft: Draft, done: Any, places: tuple[Where, ...]) -> None:
 
 
 def _audited(edit: Any, places: tuple[Where, ...]) -> dict[str, Any]:
-    piece = edit.piece
-    segment, (start, end) = piece.source
+    at, until, _ = edit.splice
+    segment, (start, end) = edit.piece.source
     source = places[segment]
     return {
         "place": dotted(edit.path),
-        "start": piece.start,
-        "end": piece.end,
+        "start": at,
+        "end": until,
         "source": {
             "place": dotted(source.path),
             "start": source.start + start,
             "end": source.start + end,
         },
-        "why": piece.why,
+        "why": edit.piece.why,
     }
 
 

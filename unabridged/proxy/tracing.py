@@ -16,6 +16,7 @@ from unabridged import __version__
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.outcome import failure, outcome
 from unabridged.proxy.receipt import Receipt
+from unabridged.proxy.request import PREFIX
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -28,6 +29,8 @@ ASKING = (
 WITHIN = ("queue", "split", "plan", "compress", "render")
 """Steps of abridging, in their order; `store` lies inside of `compress`."""
 _CONTEXT = (b"traceparent", b"tracestate")
+_OPERATIONS = {PREFIX + "/completions": "text_completion"}
+"""By path; all others that are traced are a chat to the conventions."""
 _PROVIDERS = {"openai": "openai", "azure": "azure.ai.openai", "anthropic": "anthropic"}
 
 
@@ -92,7 +95,7 @@ class Traced:
             span.end(end_time=start + nanoseconds)
         told = attributes(receipt, upstream_url)
         for each in filter(None, (self._call, self._span)):
-            each.update_name(f"chat {receipt.model}".strip())
+            each.update_name(f"{told['gen_ai.operation.name']} {receipt.model}".strip())
             each.set_attributes(told)
             if receipt.ended in ("refused", "broken off") or (receipt.status or 0) >= 500:
                 each.set_status(Status(StatusCode.ERROR))
@@ -123,7 +126,7 @@ def attributes(receipt: Receipt, upstream_url: str) -> dict[str, Any]:
     host = urlsplit(upstream_url).hostname or ""
     known = next((name for part, name in _PROVIDERS.items() if part in host), receipt.upstream)
     told = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": _OPERATIONS.get(receipt.path, "chat"),
         "gen_ai.provider.name": known,
         "gen_ai.request.model": receipt.model,
         "gen_ai.usage.input_tokens": receipt.input_tokens,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unabridged.compression.body import BadBody, Body, read
 from unabridged.compression.prompt import Path
 from unabridged.recovery.index import Index
-from unabridged.recovery.json_text import Splice, respell
+from unabridged.recovery.json_text import Restorer, Splice, respell
 from unabridged.recovery.said import ANSWERS, RESTORERS, Said
 from unabridged.recovery.text_stream import Piece
 
@@ -21,6 +21,14 @@ class Edit:
     """Such as ("choices", 0, "message", "content")."""
     piece: Piece
     """Its offsets count in that string; in a JSON text, in the string value it stands in."""
+    splice: Splice
+    """The same as a stretch of that string, whatever it is, and what stands there now."""
+
+
+def edits_of(path: Path, restorer: Restorer, seen: int = 0) -> Iterator[Edit]:
+    """What a restorer has done to the text at `path`, but for what was `seen` before."""
+    done = zip(restorer.edits[seen:], restorer.splices[seen:], strict=True)
+    return (Edit(path=path, piece=piece, splice=splice) for piece, splice in done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +80,7 @@ def rewritten(
             restorer.feed(text.value)
             restorer.flush()
             splices = restorer.splices
-            edits.extend(Edit(path=text.path, piece=piece) for piece in restorer.edits)
+            edits.extend(edits_of(text.path, restorer))
         if splices:
             inside = answer.raw[text.start : text.end]
             out.extend((answer.raw[at : text.start], respell(inside, splices)))

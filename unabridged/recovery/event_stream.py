@@ -9,7 +9,7 @@ from typing import Any
 from unabridged.compression.body import BadBody, read
 from unabridged.compression.prompt import Path
 from unabridged.recovery import said
-from unabridged.recovery.answer import Edit, rewritten
+from unabridged.recovery.answer import Edit, edits_of, rewritten
 from unabridged.recovery.frames import Frame, Frames
 from unabridged.recovery.index import Index
 from unabridged.recovery.json_text import Restorer, Splice, encode
@@ -123,7 +123,7 @@ class EventRestorer:
             restorer = RESTORERS[delta.form](self._index)
             channel = _Channel(restorer=restorer, path=delta.path, field=delta.field)
             self._channels[delta.key] = channel
-        was = _at(event, delta.field)
+        was = text_at(event, delta.field)
         channel.text += was
         now = channel.restorer.feed(was)
         channel.last = frame
@@ -164,12 +164,12 @@ class EventRestorer:
         return frame.with_data((body.raw[: place.start] + inside + body.raw[place.end :]).encode())
 
     def _note(self, channel: _Channel) -> None:
-        for piece in channel.restorer.edits[channel.seen :]:
-            self.edits.append(Edit(path=channel.path, piece=piece))
+        self.edits.extend(edits_of(channel.path, channel.restorer, channel.seen))
         channel.seen = len(channel.restorer.edits)
 
 
-def _at(event: dict[str, Any], path: Path) -> str:
+def text_at(event: dict[str, Any], path: Path) -> str:
+    """Raises KeyError and TypeError where there is none."""
     value: Any = event
     for step in path:
         value = value[step]

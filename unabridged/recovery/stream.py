@@ -3,27 +3,71 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from unabridged.compression.body import BadBody, read
 from unabridged.compression.prompt import Path
-from unabridged.recovery.answer import Edit
+from unabridged.recovery.answer import Edit, edits_of
 from unabridged.recovery.frames import Frame, Frames
 from unabridged.recovery.index import Index
 from unabridged.recovery.json_text import Restorer, encode
 from unabridged.recovery.said import RESTORERS, SCORED
 
 
-@dataclass(slots=True)
-class _Channel:
-    """One text that arrives in deltas: a choice's content, or the arguments of one call."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a text in a chunk: of a choice's content, or of the arguments of one call."""
 
-    restorer: Restorer
+    name: str
     choice: int
     call: dict[str, Any] | None
     """For a tool call, what says which: its index."""
-    name: str
+    field: Path
+    """Where the piece stands in the chunk."""
+    path: Path
+    """Where the text will stand in the whole answer."""
+    text: str
+
+
+def chunk_parts(choice: dict[str, Any], n: int) -> Iterator[Part]:
+    """The pieces in the `n`-th choice of a chunk. Raises AttributeError and TypeError for what
+    is none."""
+    where: Path
+    path: Path
+    number = choice.get("index", 0)
+    if isinstance(choice.get("text"), str):
+        where, path = ("choices", n, "text"), ("choices", number, "text")
+        yield Part("text", number, None, where, path, choice["text"])
+        return
+    delta = choice.get("delta") or {}
+    top = ("choices", n, "delta")
+    whole = ("choices", number, "message")
+    if isinstance(delta.get("content"), str):
+        where, path = (*top, "content"), (*whole, "content")
+        yield Part("content", number, None, where, path, delta["content"])
+    for i, call in enumerate(delta.get("tool_calls") or ()):
+        arguments = (call.get("function") or {}).get("arguments")
+        if isinstance(arguments, str):
+            index = call.get("index", i)
+            where = (*top, "tool_calls", i, "function", "arguments")
+            path = (*whole, "tool_calls", index, "function", "arguments")
+            yield Part("tool_calls", number, {"index": index}, where, path, arguments)
+    call = delta.get("function_call") or {}
+    if isinstance(call.get("arguments"), str):
+        where = (*top, "function_call", "arguments")
+        path = (*whole, "function_call", "arguments")
+        yield Part("function_call", number, {}, where, path, call["arguments"])
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One text that arrives in pieces."""
+
+    restorer: Restorer
+    part: Part
+    """The first of them."""
     envelope: dict[str, Any] = field(default_factory=dict)
     """The event of its newest delta, without choices and usage."""
     seen: int = 0
@@ -33,9 +77,8 @@ class _Channel:
 class _Delta:
     """A piece of a channel's text in one event."""
 
-    path: Path
+    part: Part
     channel: _Channel
-    was: str
     now: str
 
 
@@ -54,7 +97,7 @@ class StreamRestorer:
         """What was left alone as a whole, and why."""
         self._index = index
         self._frames = Frames()
-        self._channels: dict[tuple[int, str, int], _Channel] = {}
+        self._channels: dict[Path, _Channel] = {}
         self._scored: set[int] = set()
         self._newline = b"\n"
 
@@ -92,8 +135,8 @@ class StreamRestorer:
                 before.append(self._release(number))
             if number in self._scored:
                 continue
-            found = self._deltas(event, n, number, choice)
-            if any(d.channel.call is not None for d in found):
+            found = [self._delta(event, part) for part in chunk_parts(choice, n)]
+            if any(d.part.call is not None for d in found):
                 before.append(self._release(number, only="content"))
             deltas.extend(found)
             if choice.get("finish_reason") is not None:
@@ -102,60 +145,32 @@ class StreamRestorer:
                 before.append(self._release(number, but=[d.channel for d in found]))
         for delta in deltas:
             self._note(delta.channel)
-        if all(d.was == d.now for d in deltas):
+        if all(d.part.text == d.now for d in deltas):
             return b"".join([*before, frame.raw])
         if _only_text(event, deltas):
             return b"".join(before)
         return b"".join([*before, frame.with_data(_rewritten(frame.data, deltas))])
 
-    def _deltas(
-        self, event: dict[str, Any], n: int, number: int, choice: dict[str, Any]
-    ) -> list[_Delta]:
-        found: list[_Delta] = []
-        if isinstance(choice.get("text"), str):
-            path: Path = ("choices", n, "text")
-            return [self._delta(event, path, number, None, choice["text"])]
-        delta = choice.get("delta") or {}
-        top: Path = ("choices", n, "delta")
-        if isinstance(delta.get("content"), str):
-            found.append(self._delta(event, (*top, "content"), number, None, delta["content"]))
-        for i, call in enumerate(delta.get("tool_calls") or ()):
-            arguments = (call.get("function") or {}).get("arguments")
-            if isinstance(arguments, str):
-                path = (*top, "tool_calls", i, "function", "arguments")
-                which = {"index": call.get("index", i)}
-                found.append(self._delta(event, path, number, which, arguments))
-        call = delta.get("function_call") or {}
-        if isinstance(call.get("arguments"), str):
-            path = (*top, "function_call", "arguments")
-            found.append(self._delta(event, path, number, {}, call["arguments"]))
-        return found
-
-    def _delta(
-        self, event: dict[str, Any], path: Path, number: int, call: dict[str, Any] | None, text: str
-    ) -> _Delta:
-        name = str(path[-1] if call is None else path[3])
-        key = number, name, (call or {}).get("index", 0)
-        channel = self._channels.get(key)
+    def _delta(self, event: dict[str, Any], part: Part) -> _Delta:
+        channel = self._channels.get(part.path)
         if channel is None:
-            restorer = RESTORERS["words" if call is None else "json"](self._index)
-            channel = _Channel(restorer=restorer, choice=number, call=call, name=name)
-            self._channels[key] = channel
-        now = channel.restorer.feed(text)
+            restorer = RESTORERS["words" if part.call is None else "json"](self._index)
+            channel = self._channels[part.path] = _Channel(restorer=restorer, part=part)
+        now = channel.restorer.feed(part.text)
         if channel.restorer.holds:
             channel.envelope = event
-        return _Delta(path=path, channel=channel, was=text, now=now)
+        return _Delta(part=part, channel=channel, now=now)
 
     def _release_all(self) -> bytes:
         return b"".join(
-            [self._release(number) for number in {c.choice for c in self._channels.values()}]
+            [self._release(number) for number in {c.part.choice for c in self._channels.values()}]
         )
 
     def _release(self, number: int, only: str = "", but: list[_Channel] | None = None) -> bytes:
         """Events with what a choice still holds."""
         out: list[bytes] = []
         for key, channel in list(self._channels.items()):
-            if channel.choice != number or (only and channel.name != only):
+            if channel.part.choice != number or (only and channel.part.name != only):
                 continue
             if but is None or all(channel is not one for one in but):
                 text = channel.restorer.flush()
@@ -167,31 +182,24 @@ class StreamRestorer:
 
     def _written(self, channel: _Channel, text: str) -> bytes:
         said: dict[str, Any]
-        if channel.name == "text":
+        part = channel.part
+        if part.name == "text":
             said = {"text": text}
-        elif channel.call is None:
+        elif part.call is None:
             said = {"delta": {"content": text}}
-        elif channel.name == "tool_calls":
-            call = {**channel.call, "function": {"arguments": text}}
+        elif part.name == "tool_calls":
+            call = {**part.call, "function": {"arguments": text}}
             said = {"delta": {"tool_calls": [call]}}
         else:
             said = {"delta": {"function_call": {"arguments": text}}}
         skip = ("choices", "usage", "obfuscation")
         event = {key: value for key, value in channel.envelope.items() if key not in skip}
-        event["choices"] = [{"index": channel.choice, **said, "finish_reason": None}]
+        event["choices"] = [{"index": part.choice, **said, "finish_reason": None}]
         data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         return b"data: " + data.encode(errors="surrogatepass") + self._newline * 2
 
     def _note(self, channel: _Channel) -> None:
-        path: Path = ("choices", channel.choice, "message", channel.name)
-        if channel.name == "text":
-            path = ("choices", channel.choice, "text")
-        if channel.name == "tool_calls" and channel.call is not None:
-            path = (*path, channel.call["index"], "function", "arguments")
-        elif channel.call is not None:
-            path = (*path, "arguments")
-        for piece in channel.restorer.edits[channel.seen :]:
-            self.edits.append(Edit(path=path, piece=piece))
+        self.edits.extend(edits_of(channel.part.path, channel.restorer, channel.seen))
         channel.seen = len(channel.restorer.edits)
 
 
@@ -202,11 +210,11 @@ def _only_text(event: dict[str, Any], deltas: list[_Delta]) -> bool:
     choice = event["choices"][0]
     if choice.get("finish_reason") is not None:
         return False
-    if deltas[0].channel.name == "text":
+    if deltas[0].part.name == "text":
         return True
     if len(choice["delta"]) != 1:
         return False
-    if deltas[0].channel.call is None:
+    if deltas[0].part.call is None:
         return True
     calls = choice["delta"].get("tool_calls") or []
     return (
@@ -220,12 +228,12 @@ def _rewritten(data: bytes, deltas: list[_Delta]) -> bytes:
     """The event with the texts of some deltas replaced, all else as it came."""
     body = read(data.decode(), "chat chunk")
     ascii_only = body.raw.isascii() and "\\u" in body.raw
-    now = {delta.path: delta for delta in deltas}
+    now = {delta.part.field: delta for delta in deltas}
     out: list[str] = []
     at = 0
     for text in body.texts:
         delta = now.get(text.path)
-        if delta is None or delta.was == delta.now:
+        if delta is None or delta.part.text == delta.now:
             continue
         out.extend((body.raw[at : text.start], encode(delta.now, ascii_only)))
         at = text.end

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from unabridged.compression.body import Text
+from unabridged.compression.prompt import Path
 from unabridged.recovery import said
 from unabridged.recovery.answer import Edit
-from unabridged.recovery.event_stream import Delta, EventRestorer, Key, Shape
+from unabridged.recovery.event_stream import Delta, EventRestorer, Key, Shape, text_at
 from unabridged.recovery.index import Index
 from unabridged.recovery.said import SCORED, Said
-from unabridged.recovery.stream import StreamRestorer
+from unabridged.recovery.stream import StreamRestorer, chunk_parts
 
 
 class Restorer(Protocol):
@@ -131,3 +132,39 @@ STREAMS: dict[str, Callable[[Index], Restorer]] = {
     "messages": lambda index: EventRestorer(index, MESSAGES),
 }
 """What restores the streams of each surface."""
+
+
+def stream_texts(events: Iterable[Any], surface: str) -> dict[Path, str]:
+    """What the events of a stream say, put together, by the place that each text has in the whole
+    answer. Events of another shape say nothing."""
+    found: dict[Path, str] = {}
+    for event in events:
+        try:
+            for path, text in _PIECES[surface](event):
+                found[path] = found.get(path, "") + text
+        except (KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def _chunk_pieces(event: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    for n, choice in enumerate(event.get("choices") or ()):
+        for part in chunk_parts(choice, n):
+            yield part.path, part.text
+
+
+def _event_pieces(shape: Shape) -> Callable[[dict[str, Any]], Iterator[tuple[Path, str]]]:
+    def pieces(event: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+        delta = shape.delta(event)
+        if delta is not None:
+            yield delta.path, text_at(event, delta.field)
+
+    return pieces
+
+
+_PIECES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[Path, str]]]] = {
+    "chat": _chunk_pieces,
+    "completions": _chunk_pieces,
+    "responses": _event_pieces(RESPONSES),
+    "messages": _event_pieces(MESSAGES),
+}
