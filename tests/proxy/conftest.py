@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_upstream import FakeUpstream
 from leaks import Errors, leaked, told
+from postgres_server import PostgresServer, running_postgres
 
 from unabridged.compression.body import read
 from unabridged.compression.plan import Grant
@@ -88,6 +89,21 @@ def upstream() -> Iterator[FakeUpstream]:
 def store_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory that the proxies of a session share, and with it one store server."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.emptied()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from unabridged.abridge import abridge, policy_for
@@ -37,10 +36,10 @@ def detail(**fields: Any) -> Detail:
     return Detail(seen=seen(), **{"tenant": "org a team b", **fields})
 
 
-def book(tmp_path: Path, **fields: Any) -> ReceiptBook:
+def book(database: str, **fields: Any) -> ReceiptBook:
     cache = fields.pop("cache", None) or MemoryCache()
     return ReceiptBook(
-        engine=open_database(f"sqlite:///{tmp_path}/l.db"),
+        engine=open_database(database),
         texts=KeptTexts(cache=cache, secret=b"s" * 32),
         clock=fields.pop("clock", lambda: NOW + 10),
         **fields,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from unabridged.proxy.budget_book import BudgetBook, UnknownBudget
 from unabridged.proxy.database import open_database
 
 FILE = [Budget(name="org", limit=Decimal(10)), Budget(name="team", limit=Decimal(5))]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/l.db"
 
 
 def book(database: str) -> BudgetBook:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from ledger_world import ALICE, NOW
 
@@ -37,10 +31,9 @@ def _open(path: str) -> None:
     open_database(path).dispose()
 
 
-def test_proxies_that_start_at_once_do_not_trip_over_each_other(tmp_path: Path) -> None:
-    path = f"sqlite:///{tmp_path}/l.db"
+def test_proxies_that_start_at_once_do_not_trip_over_each_other(database: str) -> None:
     context = multiprocessing.get_context("spawn")
-    starting = [context.Process(target=_open, args=(path,)) for _ in range(4)]
+    starting = [context.Process(target=_open, args=(database,)) for _ in range(4)]
     for process in starting:
         process.start()
     for process in starting:
@@ -48,8 +41,8 @@ def test_proxies_that_start_at_once_do_not_trip_over_each_other(tmp_path: Path) 
     assert [process.exitcode for process in starting] == [0] * 4
 
 
-def test_a_snapshot_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path}/l.db")
+def test_a_snapshot_does_not_see_what_is_written_meanwhile(database: str) -> None:
+    engine = open_database(database)
     query = sa.select(sa.func.count()).select_from(versions)
     with snapshot(engine) as reading:
         assert reading.execute(query).scalar() == 0
@@ -60,47 +53,9 @@ def test_a_snapshot_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> No
         assert reading.execute(query).scalar() == 1
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of our own, where the machine has one; it must not run as root."""
-    pytest.importorskip("psycopg")
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    initdb = shutil.which("initdb") or (str(programs[-1] / "initdb") if programs else None)
-    if initdb is None:
-        pytest.skip("no PostgreSQL server on this machine")
-    control = str(Path(initdb).resolve().parent / "pg_ctl")
-    with tempfile.TemporaryDirectory(prefix="ubpg") as short:
-        data = f"{short}/data"
-        as_user: list[str] = []
-        if os.geteuid() == 0:
-            if shutil.which("runuser") is None:
-                pytest.skip("PostgreSQL does not run as root")
-            as_user = ["runuser", "-u", "nobody", "--"]
-            shutil.chown(short, "nobody")
-        settings = f"-c listen_addresses= -c unix_socket_directories={short} -c fsync=off"
-
-        def call(*command: str) -> None:
-            # The server inherits the output, so a pipe would never end.
-            with Path(f"{short}.log").open("a") as log:
-                subprocess.run(
-                    [*as_user, *command], check=True, stdout=log, stderr=log, timeout=60, cwd=short
-                )
-
-        try:
-            call(initdb, "-D", data, "-U", "unabridged", "-A", "trust", "-N")
-            call(control, "-D", data, "-w", "-o", settings, "-l", f"{short}/log", "start")
-        except subprocess.CalledProcessError:
-            pytest.skip("PostgreSQL could not be started here")
-        try:
-            yield f"postgresql+psycopg://unabridged@/postgres?host={short}"
-        finally:
-            call(control, "-D", data, "-m", "immediate", "stop")
-            Path(f"{short}.log").unlink()
-
-
-def test_postgresql_keeps_the_same_books(postgres: str) -> None:
-    engine = open_database(postgres)
-    open_database(postgres).dispose()
+def test_the_same_books_are_kept_on_either(database: str) -> None:
+    engine = open_database(database)
+    open_database(database).dispose()
     books = SqlBooks(engine)
     entry = Entry(id="1", at_ms=NOW, scopes=ALICE, nano_usd=7, input_tokens=3, basis="measured")
     lost = Entry(id="2", at_ms=NOW, scopes=ALICE, basis="lost")

@@ -116,7 +116,7 @@ def test_reasons_are_counted_and_a_failed_step_is_a_problem() -> None:
 
 
 def test_the_last_day_is_told_as_the_page_tells_it(tmp_path: Path) -> None:
-    pages = book(tmp_path, clock=time.time)
+    pages = book(f"sqlite:///{tmp_path}/l.db", clock=time.time)
     now = time.time()
     counts = {"tokens_before": {"x": 100}, "tokens_after": {"x": 40}, "status": 200}
     late = {"failed_step": "compress", "reason": "compress missed the deadline of 9 ms"}

@@ -23,7 +23,7 @@ COUNTS: Any = {"tokens_before": {"document": 400}, "tokens_after": {"document": 
 
 
 def tried(tmp_path: Path, policy: Policy, **fields: Any) -> DryRun:
-    pages = book(tmp_path)
+    pages = book(f"sqlite:///{tmp_path}/l.db")
     whole = seen(PROMPT)
     before = sum(whole.compressed.tokens_before)
     counts = {"tokens_before": {"x": before}, "tokens_after": {"x": before // 2}}

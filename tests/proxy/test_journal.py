@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,12 +31,12 @@ def server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def run(server: ValkeyServer, tmp_path: Path) -> Any:
+def run(server: ValkeyServer, database: str) -> Any:
     redis.Redis(unix_socket_path=str(server.unix_socket_path)).flushall()
 
     def go(told: Any) -> Any:
         async def inside() -> Any:
-            async with world(url(server), f"sqlite:///{tmp_path}/l.db") as ours:
+            async with world(url(server), database) as ours:
                 return await told(ours)
 
         return asyncio.run(inside())
@@ -122,8 +121,8 @@ def test_what_was_read_before_a_flush_is_not_written_after_the_rebuild(run: Any)
     run(told)
 
 
-def test_the_fence_moves_from_where_it_stands_only(tmp_path: Path) -> None:
-    books = SqlBooks(open_database(f"sqlite:///{tmp_path}/l.db"))
+def test_the_fence_moves_from_where_it_stands_only(database: str) -> None:
+    books = SqlBooks(open_database(database))
     assert books.fence("acme") == ""
     assert books.advance("acme", "", "g1")
     assert not books.advance("acme", "", "g2")
@@ -195,7 +194,7 @@ def entry(number: int, **fields: Any) -> Entry:
     ids=["all", "each", "glob", "exact", "requests", "tokens", "total"],
 )
 def test_what_sql_adds_up_is_what_the_counter_would_have_counted(
-    tmp_path: Path, budget: Budget, total: int
+    database: str, budget: Budget, total: int
 ) -> None:
     """Headroom #4416 lost spend that was still in the window."""
     written = [
@@ -206,7 +205,7 @@ def test_what_sql_adds_up_is_what_the_counter_would_have_counted(
         entry(5, nano_usd=16, at_ms=NOW - 60 * 86_400_000),
         entry(6, nano_usd=None, basis="lost"),
     ]
-    books = SqlBooks(open_database(f"sqlite:///{tmp_path}/l.db"))
+    books = SqlBooks(open_database(database))
     assert books.advance("acme", "", "g")
     assert books.write("acme", "g", "0-0", "1-0", written)
     (counter,) = counters([budget], ALICE, NOW)

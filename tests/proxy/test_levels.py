@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,8 +29,8 @@ class Till:
         self.ledger, self.book = ledger, book
 
 
-def world(tmp_path: Path, *budgets: Budget) -> tuple[Any, Any]:
-    engine = open_database(f"sqlite:///{tmp_path}/l.db")
+def world(database: str, *budgets: Budget) -> tuple[Any, Any]:
+    engine = open_database(database)
     written = []
     ledger = MemoryLedger()
     for n, user in enumerate(("alice", "alice", "bob", None)):
@@ -48,8 +47,8 @@ def world(tmp_path: Path, *budgets: Budget) -> tuple[Any, Any]:
     return Till(ledger, BudgetBook(budgets, engine)), engine
 
 
-def test_every_counter_of_the_window_is_told_the_fullest_first(tmp_path: Path) -> None:
-    till, engine = world(tmp_path, EACH, ALL)
+def test_every_counter_of_the_window_is_told_the_fullest_first(database: str) -> None:
+    till, engine = world(database, EACH, ALL)
     found = asyncio.run(levels(till, engine, NOW))
     assert [(one["budget"], one["subject"], one["spent"]) for one in found["levels"]] == [
         ("all", None, 4),
@@ -60,19 +59,19 @@ def test_every_counter_of_the_window_is_told_the_fullest_first(tmp_path: Path) -
     assert found["levels"][0]["step"] == "100%"
 
 
-def test_a_budget_nobody_has_used_is_told_too(tmp_path: Path) -> None:
+def test_a_budget_nobody_has_used_is_told_too(database: str) -> None:
     own = Budget(name="other", match=Who(team="nobody"), window="day", limit=Decimal(1))
-    _, engine = world(tmp_path, ALL)
+    _, engine = world(database, ALL)
     assert [counter.budget.name for counter in known_counters(engine, [own], NOW)] == ["other"]
     assert known_counters(engine, [], NOW) == []
 
 
-def test_a_store_that_does_not_answer_is_said(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_said(database: str) -> None:
     class Down(MemoryLedger):
         async def read(self, counters: Any) -> Any:
             raise LedgerDown("no")
 
-    till, engine = world(tmp_path, ALL)
+    till, engine = world(database, ALL)
     till.ledger = Down()
     assert asyncio.run(levels(till, engine, NOW)) == {"levels": [], "store_down": True}
 

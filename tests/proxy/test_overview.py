@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,9 +40,9 @@ def receipt(n: int, **fields: Any) -> dict[str, Any]:
 
 
 def filled(
-    tmp_path: Path, paid: list[dict[str, Any]], seen: list[dict[str, Any]] | None = None
+    database: str, paid: list[dict[str, Any]], seen: list[dict[str, Any]] | None = None
 ) -> Engine:
-    engine = open_database(f"sqlite:///{tmp_path}/l.db")
+    engine = open_database(database)
     with engine.begin() as connection:
         connection.execute(entries.insert(), paid)
         if seen:
@@ -51,9 +50,9 @@ def filled(
     return engine
 
 
-def test_totals_medians_and_groups_are_exact(tmp_path: Path) -> None:
+def test_totals_medians_and_groups_are_exact(database: str) -> None:
     paid = [entry(n) for n in range(1, 50)]
-    found = overview(filled(tmp_path, paid), now_ms=NOW, view="hour", by="team")
+    found = overview(filled(database, paid), now_ms=NOW, view="hour", by="team")
     saved = [row["saved_nano_usd"] for row in paid]
     assert found["totals"]["saved_nano_usd"] == {
         "total": sum(saved),
@@ -68,8 +67,8 @@ def test_totals_medians_and_groups_are_exact(tmp_path: Path) -> None:
     )
 
 
-def test_the_calendars_window_is_what_spend_prints(tmp_path: Path) -> None:
-    engine = filled(tmp_path, [entry(n * 60) for n in range(1, 400)])
+def test_the_calendars_window_is_what_spend_prints(database: str) -> None:
+    engine = filled(database, [entry(n * 60) for n in range(1, 400)])
     for view in BUCKETS:
         told = overview(engine, now_ms=NOW, view=view, span="this", by="model")["totals"]
         printed = spend(engine, now_ms=NOW, kind=view, by="model").total
@@ -78,15 +77,15 @@ def test_the_calendars_window_is_what_spend_prints(tmp_path: Path) -> None:
         assert told["saved_nano_usd"]["total"] == printed.saved_nano_usd
 
 
-def test_the_smaller_groups_share_a_line(tmp_path: Path) -> None:
-    found = overview(filled(tmp_path, [entry(n) for n in range(59)]), now_ms=NOW, view="hour")
+def test_the_smaller_groups_share_a_line(database: str) -> None:
+    found = overview(filled(database, [entry(n) for n in range(59)]), now_ms=NOW, view="hour")
     assert len(found["groups"]) == 12
     assert [line["rest"] for line in found["series"]] == [False] * LARGEST + [True]
     assert sum(sum(line["requests"]) for line in found["series"]) == 59
 
 
-def test_each_request_is_in_its_bucket(tmp_path: Path) -> None:
-    engine = filled(tmp_path, [entry(0, at_ms=NOW), entry(1, at_ms=NOW - 59 * MINUTE + 1)])
+def test_each_request_is_in_its_bucket(database: str) -> None:
+    engine = filled(database, [entry(0, at_ms=NOW), entry(1, at_ms=NOW - 59 * MINUTE + 1)])
     found = overview(engine, now_ms=NOW, view="hour", by="model")
     line = found["series"][0]["requests"]
     assert (line[-1], sum(line), len(line)) == (1, 2, 60)
@@ -95,7 +94,7 @@ def test_each_request_is_in_its_bucket(tmp_path: Path) -> None:
             assert start <= NOW - 59 * MINUTE + 1 < start + found["bucket_ms"]
 
 
-def test_failures_reasons_cache_and_times_come_from_the_receipts(tmp_path: Path) -> None:
+def test_failures_reasons_cache_and_times_come_from_the_receipts(database: str) -> None:
     seen = [
         receipt(1, cache="hit", recovered=2, cache_depth="plan"),
         receipt(2),
@@ -104,7 +103,7 @@ def test_failures_reasons_cache_and_times_come_from_the_receipts(tmp_path: Path)
         receipt(5, outcome="untouched", reason="9 tokens are fewer than min_tokens (300)"),
         receipt(99, outcome="refused"),
     ]
-    found = overview(filled(tmp_path, [entry(1)], seen), now_ms=NOW, view="hour")
+    found = overview(filled(database, [entry(1)], seen), now_ms=NOW, view="hour")
     assert found["failed_open"] == [{"what": "compress deadline", "requests": 1}]
     assert found["untouched"] == [{"what": "# tokens are fewer than min_tokens (#)", "requests": 2}]
     assert found["cache"]["hit_rate"] == 0.25
@@ -117,8 +116,8 @@ def test_failures_reasons_cache_and_times_come_from_the_receipts(tmp_path: Path)
     }  # fmt: skip
 
 
-def test_nothing_on_record_is_a_view_of_nothing(tmp_path: Path) -> None:
-    found = overview(open_database(f"sqlite:///{tmp_path}/l.db"), now_ms=NOW)
+def test_nothing_on_record_is_a_view_of_nothing(database: str) -> None:
+    found = overview(open_database(database), now_ms=NOW)
     assert found["totals"]["requests"] == 0
     assert found["totals"]["nano_usd"] == {"total": 0, "median": None}
     assert found["series"] == [] and found["steps"] == []
@@ -143,11 +142,11 @@ def test_reasons_that_differ_in_numbers_are_one() -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_entries_are_seen_within_a_second(tmp_path: Path) -> None:
+def test_a_hundred_thousand_entries_are_seen_within_a_second(database: str) -> None:
     step = 25 * 24 * 60 * MINUTE // 100_000
     paid = [entry(n, at_ms=NOW - n * step) for n in range(100_000)]
     seen = [receipt(n, at_ms=NOW - n * step) for n in range(100_000)]
-    engine = filled(tmp_path, paid, seen)
+    engine = filled(database, paid, seen)
     spent, waited = [], []
     for _ in range(3):
         start, began = time.process_time(), time.perf_counter()

@@ -40,13 +40,12 @@ def server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def run(server: ValkeyServer, tmp_path: Path) -> Callable[..., Any]:
+def run(server: ValkeyServer, database: str) -> Callable[..., Any]:
     """Runs a test's coroutine with a world of its own."""
     redis.Redis(unix_socket_path=str(server.unix_socket_path)).flushall()
 
     def go(told: Callable[[World], Awaitable[Any]], **options: Any) -> Any:
         async def inside() -> Any:
-            database = f"sqlite:///{tmp_path}/ledger.db"
             async with world(url(server), database, **options) as ours:
                 return await told(ours)
 
@@ -466,11 +465,13 @@ def test_a_new_budget_starts_from_what_was_spent_before_it_was_declared(run: Any
     run(told)
 
 
-def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(tmp_path: Path) -> None:
+def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(
+    tmp_path: Path, database: str
+) -> None:
     """The store comes back with the counters of yesterday."""
 
     async def told(server: ValkeyServer) -> None:
-        async with world(url(server), f"sqlite:///{tmp_path}/l.db") as ours:
+        async with world(url(server), database) as ours:
             for number in range(6):
                 held = hold([ORG], 5 * CENT)
                 await ours.ledger.reserve(held)
@@ -491,12 +492,11 @@ def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(tmp_path: Pat
         asyncio.run(told(server))
 
 
-def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path) -> None:
+def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path, database: str) -> None:
     """The replica missed the last requests, as one that is behind does."""
 
     async def told(primary: ValkeyServer, replica: ValkeyServer) -> None:
         following = redis.Redis(unix_socket_path=str(replica.unix_socket_path))
-        database = f"sqlite:///{tmp_path}/l.db"
         async with world(url(primary), database) as ours:
             await spent(ours, 3)
             following.replicaof("127.0.0.1", primary.port)
@@ -547,11 +547,11 @@ def test_a_paused_store_costs_the_timeout_and_then_nothing(run: Any, server: Val
     run(told, timeout_ms=100, breaker=Breaker())
 
 
-def test_a_dead_store_is_told_as_such_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+def test_a_dead_store_is_told_as_such_and_used_again_when_it_is_back(database: str) -> None:
     async def told(server: ValkeyServer) -> None:
         now = [0.0]
         breaker = Breaker(clock=lambda: now[0])
-        async with world(url(server), f"sqlite:///{tmp_path}/l.db", breaker=breaker) as ours:
+        async with world(url(server), database, breaker=breaker) as ours:
             held = hold([ORG], 20 * CENT)
             await ours.ledger.reserve(held)
             await ours.ledger.settle(held, cost(held, 11 * CENT))
@@ -628,12 +628,11 @@ async def _quiet(ours: World) -> dict[str, int]:
 
 @pytest.mark.slow
 def test_four_processes_of_fifty_requests_never_pass_a_limit_by_a_nano_dollar(
-    server: ValkeyServer, run: Any, tmp_path: Path
+    server: ValkeyServer, run: Any, database: str
 ) -> None:
     """LiteLLM #34732, #26672; Bifrost #3547: per-replica counters leak past the cap."""
 
     async def told(ours: World) -> None:
-        database = f"sqlite:///{tmp_path}/ledger.db"
         processes = _spenders(server, database, 4, 4.0)
         await _watch(ours, processes)
         said = [json.loads(process.communicate()[0]) for process in processes]
@@ -647,12 +646,11 @@ def test_four_processes_of_fifty_requests_never_pass_a_limit_by_a_nano_dollar(
 
 @pytest.mark.slow
 def test_proxies_killed_in_mid_request_leave_nothing_reserved_and_the_sums_agree(
-    server: ValkeyServer, run: Any, tmp_path: Path
+    server: ValkeyServer, run: Any, database: str
 ) -> None:
     """LiteLLM #27639, #36926, #27735, #40050: counters that no release ever freed."""
 
     async def told(ours: World) -> None:
-        database = f"sqlite:///{tmp_path}/ledger.db"
         processes = _spenders(server, database, 4, 5.0)
         watching = asyncio.create_task(_watch(ours, processes))
         dice = random.Random(7)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +25,8 @@ def entry(number: int, user: str | None = "alice", **fields: Any) -> Entry:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    found = open_database(f"sqlite:///{tmp_path}/l.db")
+def engine(database: str) -> Engine:
+    found = open_database(database)
     written = [
         entry(1, nano_usd=5, saved_nano_usd=9, tokens_before=10, tokens_after=4, output_tokens=2),
         entry(2, nano_usd=7, saved_nano_usd=-2, basis="estimated"),
@@ -88,8 +87,8 @@ def test_csv_is_exact_and_starts_no_formula(engine: Engine) -> None:
     assert read[1]["nano_usd"] == "12"
 
 
-def test_an_empty_ledger_is_a_report_of_nothing(tmp_path: Path) -> None:
-    found = spend(open_database(f"sqlite:///{tmp_path}/none.db"), now_ms=NOW)
+def test_an_empty_ledger_is_a_report_of_nothing(database: str) -> None:
+    found = spend(open_database(database), now_ms=NOW)
     assert found.rows == []
     assert found.total.requests == 0
     assert set(found.total.medians.values()) == {None}
