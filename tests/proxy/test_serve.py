@@ -107,6 +107,24 @@ def test_serving_without_a_model_imports_neither_torch_nor_litellm(
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    code = RUN.replace("print(url,", "print(__import__('gc').get_freeze_count(),")
+    config = config_for(upstream.url, policy="off")
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, config.model_dump_json(), str(tmp_path / "s")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": ""},
+    )
+    assert running.stdout is not None
+    # The price map alone is more.
+    assert int(running.stdout.readline()) > 50_000
+    running.terminate()
+    running.communicate(timeout=20)
+
+
 def test_two_assemblies_share_nothing(upstream: FakeUpstream, tmp_path: Path) -> None:
     config = config_for(upstream.url, policy="off")
     before = threading.active_count()

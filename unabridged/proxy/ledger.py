@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
-from unabridged.policies.budget import Budget, Scopes
+from unabridged.policies.budget import SCOPES, Budget, Scopes
 from unabridged.proxy.window import Window, window
 
 LARGEST = 10**15
@@ -106,15 +106,14 @@ class Entry:
 
     def record(self) -> dict[str, Any]:
         """Plain data: the scopes beside the other fields."""
-        data = asdict(self)
-        return {**data.pop("scopes"), **data}
+        data = {name: getattr(self, name) for name in _ENTRY}
+        return {**{name: getattr(self.scopes, name) for name in SCOPES}, **data}
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Entry:
         """The entry of a `record`."""
         rest = dict(data)
-        names = ("org", "team", "user", "key", "route", "model")
-        scopes = Scopes(**{name: rest.pop(name, None) for name in names})
+        scopes = Scopes(**{name: rest.pop(name, None) for name in SCOPES})
         return cls(scopes=scopes, **rest)
 
     def amount(self, budget: Budget) -> int:
@@ -126,6 +125,9 @@ class Entry:
         if budget.unit == "tokens":
             return (self.input_tokens or 0) + (self.output_tokens or 0)
         return self.nano_usd or 0
+
+
+_ENTRY = tuple(field.name for field in fields(Entry) if field.name != "scopes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

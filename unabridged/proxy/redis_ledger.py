@@ -1,4 +1,5 @@
-"""The ledger in a store that speaks the Redis protocol: one round trip for each step."""
+"""The ledger in a store that speaks the Redis protocol: one round trip for each step, and one for
+all that come at the same time."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ from urllib.parse import quote
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from unabridged.proxy.cache import Breaker, StoreDown
+from unabridged.proxy.gathered import Gathered
 from unabridged.proxy.ledger import (
     Claim,
     Counter,
@@ -38,6 +40,8 @@ RESENT_SECONDS = 30.0
 """How long a settled entry is remembered, to be sent again if the store is emptied."""
 CONNECTIONS = 16
 """Of one process; more requests at once take turns, for an answer takes a tenth of a ms."""
+SETTLE_SECONDS = 2.0
+"""Longest wait of what is settled for its turn; the store itself has no more than the others'."""
 SEED_SECONDS = 2.0
 """Longest wait for counters to be rebuilt from SQL."""
 
@@ -83,6 +87,10 @@ def client(url: str, *, timeout_ms: int) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_pool(pool)
 
 
+_Call = tuple[str, str, Sequence[str]]
+"""A function, what the keys begin with, and the other arguments."""
+
+
 class RedisLedger:
     """A Ledger in Redis 7, Valkey or newer. See ledger.lua for what is kept."""
 
@@ -93,6 +101,7 @@ class RedisLedger:
         self._books = books
         self._breaker = breaker
         self._seconds = timeout_ms / 1000
+        self._ask = Gathered(self._ask_all)
         self._seeding: dict[str, asyncio.Lock] = {}
         self._settled: deque[tuple[float, Hold, Entry]] = deque()
         self.orgs: set[str] = set()
@@ -200,7 +209,11 @@ class RedisLedger:
         self.orgs.add(org)
         try:
             self._breaker.admit()
-            answer = await self._ask(name, org, args)
+            # Nobody waits for what is settled, so a busy moment of our own is no failure there.
+            async with asyncio.timeout(SETTLE_SECONDS if name == "settle" else self._seconds):
+                answer = await self._ask((f"unabridged_{name}_{functions()[1]}", prefix(org), args))
+            if isinstance(answer, RedisError):
+                raise answer
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
             raise LedgerDown(f"{name}: {type(error).__name__}") from error
@@ -209,22 +222,23 @@ class RedisLedger:
         self._breaker.worked()
         return answer
 
-    async def _ask(self, name: str, org: str, args: Sequence[str]) -> list[str]:
-        code, version = functions()
-        function, start = f"unabridged_{name}_{version}", prefix(org)
-        async with asyncio.timeout(self._seconds):
-            try:
-                return await self._fcall(function, start, args)
-            except ResponseError as error:
-                if "Function not found" not in str(error):
-                    raise
-            loading: Any = self._client.function_load(code, replace=True)
+    async def _ask_all(self, calls: Sequence[_Call]) -> list[list[str] | RedisError]:
+        """One trip to the store for all, and two more if it does not know the functions yet."""
+        answers = await self._send(calls)
+        strange = [n for n, answer in enumerate(answers) if "Function not found" in str(answer)]
+        if strange:
+            loading: Any = self._client.function_load(functions()[0], replace=True)
             await loading
-            return await self._fcall(function, start, args)
+            again = await self._send([calls[n] for n in strange])
+            for n, answer in zip(strange, again, strict=True):
+                answers[n] = answer
+        return answers
 
-    async def _fcall(self, function: str, start: str, args: Sequence[str]) -> list[str]:
-        answer: Any = self._client.fcall(function, 1, start + "epoch", start, *args)
-        return list(await answer)
+    async def _send(self, calls: Sequence[_Call]) -> list[list[str] | RedisError]:
+        pipe = self._client.pipeline(transaction=False)
+        for function, start, args in calls:
+            pipe.fcall(function, 1, start + "epoch", start, *args)
+        return list(await pipe.execute(raise_on_error=False))
 
 
 @cache

@@ -120,6 +120,8 @@ def saved(
     been cut; None: as many as it has read now. What it writes to its cache, it would have
     written of the longer prompt too.
     """
+    if not cut and uncut_cached is None:
+        return 0
     whole = used.input + cut
     cached = used.cached if uncut_cached is None else min(uncut_cached, whole)
     written = max(0, used.cache_write + cut - (cached - used.cached)) if used.cache_write else 0
