@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import regex
@@ -286,15 +286,21 @@ class ScoreFile:
         self._rows = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._rows.execute("create table if not exists scores (key text primary key, value blob)")
 
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        """None for what is not there."""
+    def take(self, keys: Sequence[str]) -> list[bytes | Literal["mine", "other"]]:
+        """The value of each key, or the word to compute it."""
         found = "select value from scores where key = ?"
         rows = (self._rows.execute(found, (key,)).fetchone() for key in keys)
-        return [row and row[0] for row in rows]
+        return [row[0] if row else "mine" for row in rows]
 
     def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
         """Kept for ever, whatever `seconds` says."""
         self._rows.executemany("insert or replace into scores values (?, ?)", values.items())
+
+    def give_up(self, keys: Sequence[str]) -> None:
+        """Nobody else waits for it."""
+
+    def pause(self) -> None:
+        """Nobody else is at work."""
 
 
 class Frequencies:

@@ -129,7 +129,7 @@ def _beginnings(text: str, name: Entity, vocabulary: Vocabulary) -> list[int]:
     opened = opening(text, name)
     if opened is None:
         return [name.start]
-    only = opened[0].lower() in vocabulary.words
+    only = opened[0].lower() in vocabulary.counts
     return [opened[1].start] if only else [name.start, opened[1].start]
 
 

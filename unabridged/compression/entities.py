@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import regex
 
+from unabridged.compression.western import twofold
 from unabridged.compression.words import pattern
 
 EntityKind = Literal["word", "name", "number", "date", "unit", "identifier", "path", "url", "quote"]
@@ -39,11 +41,12 @@ _DATE = (
     r"|(?<!\p{Nd})\p{Nd}{1,2}(?:st|nd|rd|th|\.)? (?:de )?[\p{L}\p{M}]++\.?,? (?:de )?\p{Nd}{4}(?!\p{Nd})"
     r"|\p{Nd}{4}\s?[年년]\s?\p{Nd}{1,2}\s?[月월](?:\s?\p{Nd}{1,2}\s?[日일])?"
 )
-_EXACT = regex.compile(
+_EXACT = twofold(
     r"(?P<url>(?:\b[a-zA-Z][a-zA-Z0-9+.-]{1,15}://|\bwww\.)[^\s<>\"'“”‘’「」（）\])}]+[\p{L}\p{N}/])"
     r"|(?P<email>(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<path>(?<![\w/])(?:[A-Za-z]:[\\/]|~?/|\.{1,2}/)[\w@+-]+(?:[./\\][\w@+-]+)*+"
-    r"|(?<![\w/.@+-])[\w.@+-]+(?:/[\w@+-]+(?:\.[\w@+-]+)*+)++(?<=\.\w+))"
+    r"|(?<![\w/.@+-])[\w.@+-]+(?:/[\w@+-]++(?:\.[\w@+-]++)*+(?=/[\w@+-]))*+"
+    r"/[\w@+-]++(?:\.[\w@+-]++(?=\.[\w@+-]))*+\.\w++(?![@+-]))"
     rf"|(?P<date>{_DATE})"
     r"|(?P<identifier>(?<![\w.-])(?=[\w.-]*[\p{Nd}_])(?=[\w.-]*[A-Za-z_])"
     r"[A-Za-z0-9]++(?:[_.-][A-Za-z0-9]++)*+(?!\w))"
@@ -64,7 +67,7 @@ _LINK = (
     r"|al|el|ul|y|e|für|und"
 )
 _NUMERAL = r"\p{Nd}{1,3}+(?![\p{L}\p{N}]|[.,:/-]\p{Nd})"
-_NAME = regex.compile(
+_NAME = twofold(
     rf"(?<![\p{{L}}\p{{N}}]){_PROPER}"
     rf"(?:[ \u00a0](?:(?:{_LINK})[ '’])*+{_PROPER})*+(?:[ \u00a0]{_NUMERAL})?"
 )
@@ -86,17 +89,15 @@ class Entity:
     end: int
 
 
-def _anything(start: int, end: int) -> bool:
-    return True
-
-
-def entities(text: str, wanted: Callable[[int, int], bool] = _anything) -> list[Entity]:
-    """The entities of `text` for which `wanted(start, end)`, in order, none inside another."""
-    found = list(_exact(text, wanted))
-    for names in (_NAME,) if text.isascii() else (_NAME, _FOREIGN_NAME):
+def entities(text: str, edges: Sequence[int] | None = None) -> list[Entity]:
+    """The entities of `text` in order, none inside another; with `edges`, offsets in order, only
+    those that one of them lies inside of."""
+    found = list(_exact(text, edges))
+    pattern = _NAME.of(text)
+    for names in (pattern,) if text.isascii() else (pattern, _FOREIGN_NAME):
         for name in names.finditer(text):
             start, end = name.span()
-            if wanted(start, end):
+            if edges is None or _any_inside(edges, start, end):
                 found.append(Entity("name", start, end))
     found.sort(key=lambda one: (one.start, -one.end))
     outer: list[Entity] = []
@@ -106,6 +107,11 @@ def entities(text: str, wanted: Callable[[int, int], bool] = _anything) -> list[
         elif one.end - one.start > outer[-1].end - outer[-1].start:
             outer[-1] = one
     return outer
+
+
+def _any_inside(edges: Sequence[int], start: int, end: int) -> bool:
+    i = bisect_right(edges, start)
+    return i < len(edges) and edges[i] < end
 
 
 def opening(text: str, name: Entity) -> tuple[str, Entity] | None:
@@ -121,32 +127,38 @@ def opening(text: str, name: Entity) -> tuple[str, Entity] | None:
     return second and (first.group(), Entity("name", second.start(), name.end))
 
 
-def _exact(text: str, wanted: Callable[[int, int], bool]) -> Iterator[Entity]:
-    done = 0
+def _exact(text: str, edges: Sequence[int] | None) -> Iterator[Entity]:
+    exact, done = _EXACT.of(text), 0
     for mark in _MARK.finditer(text):
         at = mark.start()
         if at < done:
             continue
         low, high = max(done, at - 40), min(len(text), at + 60)
-        # Far enough back for the month of a date or the whole of what the mark stands in.
-        space = text.rfind(" ", low, at)
-        before = text.rfind(" ", low, space) if space >= 0 else -1
-        low = before + 1 if before >= 0 else low
-        if not wanted(low, min(high, at + _NEAR)):
+        if edges is not None and not _any_inside(edges, low, at + _NEAR):
             continue
-        for found in _EXACT.finditer(text, low, max(high, low)):
+        low = _back(text, low, at)
+        for found in exact.finditer(text, low, max(high, low)):
             if found.start() > at:
                 break
             if found.end() <= at:
                 continue
             done, end = found.end(), found.end()
             if end == high:
-                whole = _EXACT.match(text, found.start(), min(len(text), high + 400))
+                whole = exact.match(text, found.start(), min(len(text), high + 400))
                 done = end = whole.end() if whole else end
             kind = cast(EntityKind, found.lastgroup).replace("email", "identifier")
-            if wanted(found.start(), end):
+            if edges is None or _any_inside(edges, found.start(), end):
                 yield Entity(cast(EntityKind, kind), found.start(), end)
             break
+
+
+def _back(text: str, low: int, at: int) -> int:
+    """Far enough before a mark for all of what it stands in, and for the month of a date."""
+    space = text.rfind(" ", low, at)
+    before = text.rfind(" ", low, space) if space >= 0 else -1
+    if before >= 0 and text[before + 1 : space].islower():
+        return space + 1
+    return before + 1 if before >= 0 else low
 
 
 def quotes(text: str) -> Iterator[Entity]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from unabridged.compression.words import script, words_of
 
@@ -20,29 +20,21 @@ class Vocabulary:
         self._texts = [words_of(text) for text in texts]
 
     @cached_property
-    def words(self) -> frozenset[str]:
-        """Every word once."""
-        return frozenset().union(*self._texts)
-
-    @cached_property
     def counts(self) -> Counter[str]:
         """Occurrences of each word."""
-        counts: Counter[str] = Counter()
-        for words in self._texts:
-            counts.update(words)
-        return counts
+        return Counter(chain.from_iterable(self._texts))
 
     @cached_property
     def _folded(self) -> frozenset[str]:
-        return frozenset(map(str.casefold, self.words))
+        return frozenset(map(str.casefold, self.counts))
 
     @cached_property
     def _pairs(self) -> frozenset[tuple[str, str]]:
-        return frozenset().union(*(pairwise(words) for words in self._texts))
+        return frozenset(chain.from_iterable(map(pairwise, self._texts)))
 
     def has(self, word: str) -> bool:
         """True if this is a whole word of some original, in any case."""
-        return word in self.words or word.casefold() in self._folded
+        return word in self.counts or word.casefold() in self._folded
 
     def telling(self, word: str) -> bool:
         """True if a word is rare enough to show where a response copied."""
@@ -52,5 +44,5 @@ class Vocabulary:
     def holds(self, words: list[str]) -> bool:
         """False if these words stand next to each other in no text."""
         if len(words) == 1:
-            return words[0] in self.words
+            return words[0] in self.counts
         return all(pair in self._pairs for pair in pairwise(words))

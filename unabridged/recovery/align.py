@@ -2,84 +2,89 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
+from rapidfuzz.distance import LCSseq
 
 from unabridged.compression.kept import Spans, normalise
 from unabridged.compression.prompt import Span
-from unabridged.compression.words import WORD
+from unabridged.compression.words import pattern
+
+_MOST_PAIRS = 1 << 28
+"""Words of the original times words of the compressed text that are compared at once, in bits."""
 
 
 def align(original: str, compressed: str) -> Spans:
     """The spans of `original` that read as `compressed`, as far as they can be found.
 
     Of all ways to find the words of `compressed` in `original` in order, one that finds the
-    most, and among those one with the fewest cuts. A word that is not in the original is looked
-    for inside the words between its neighbours. What cannot be found is left out.
+    most, with neighbours beside each other where that can be. A word that is not in the original
+    is looked for inside the words between its neighbours. What cannot be found is left out.
     """
     if original == compressed:
         return ((0, len(original)),) if original else ()
-    source = [found.span() for found in WORD.finditer(original)]
-    target = [found.span() for found in WORD.finditer(compressed)]
-    matched = _chain([original[a:b] for a, b in source], [compressed[a:b] for a, b in target])
+    source = [found.span() for found in pattern(original).finditer(original)]
+    target = pattern(compressed).findall(compressed)
+    matched = _matched([original[a:b] for a, b in source], target)
     spans: list[Span] = []
     last = -1
-    for k, (a, b) in enumerate(target):
-        at = matched[k]
-        if at < 0:
-            high = next(
-                (matched[j] for j in range(k + 1, len(target)) if matched[j] >= 0), len(source)
-            )
-            piece = _inside(original, source[last + 1 : high], compressed[a:b])
-            if piece is None:
-                continue
-            spans.extend(piece[1])
-            last += 1 + piece[0]
-        else:
+    for k, at in enumerate(matched):
+        if at >= 0:
             spans.append(source[at])
             last = at
-    return _with_separators(original, compressed, spans, target)
+            continue
+        high = next((found for found in matched[k + 1 :] if found >= 0), len(source))
+        piece = _inside(original, source[last + 1 : high], target[k])
+        if piece is not None:
+            spans.extend(piece[1])
+            last += 1 + piece[0]
+    return _with_separators(len(original), source, normalise(spans))
 
 
-def _chain(source: list[str], target: list[str]) -> list[int]:
-    """For each target word the index of its source word, -1 if it has none.
-
-    Words that occur once on both sides settle where they belong, and divide the rest into
-    stretches in which other words occur once (patience sorting); what is left then is small.
-    """
+def _matched(source: list[str], target: list[str]) -> list[int]:
+    """For each target word the index of its source word, -1 if it has none."""
     matched = [-1] * len(target)
-    work = [(0, len(source), 0, len(target))]
-    while work:
-        low, high, first, last = work.pop()
-        if low == high or first == last:
-            continue
-        anchors = _anchors(source, target, low, high, first, last)
-        if not anchors:
-            for k, at in enumerate(_best_chain(source[low:high], target[first:last])):
-                if at >= 0:
-                    matched[first + k] = low + at
-            continue
+    stretches = [(0, len(source), 0, len(target))]
+    if len(source) * len(target) > _MOST_PAIRS:
+        anchors = _anchors(source, target)
         for at, k in anchors:
             matched[k] = at
-        borders = [(low - 1, first - 1), *anchors, (high, last)]
-        for (a, k), (b, m) in pairwise(borders):
-            if m - k > 1:
-                work.append((a + 1, b, k + 1, m))
+        borders = [(-1, -1), *anchors, (len(source), len(target))]
+        stretches = [(a + 1, b, k + 1, m) for (a, k), (b, m) in pairwise(borders)]
+    for low, high, first, last in stretches:
+        if (high - low) * (last - first) > _MOST_PAIRS:
+            continue
+        for block in LCSseq.opcodes(source[low:high], target[first:last]):
+            if block.tag == "equal":
+                begin = low + block.src_start
+                run = range(begin, begin + block.src_end - block.src_start)
+                matched[first + block.dest_start : first + block.dest_end] = run
+    _gather(source, target, matched)
     return matched
 
 
-def _anchors(
-    source: list[str], target: list[str], low: int, high: int, first: int, last: int
-) -> list[tuple[int, int]]:
-    """The longest chain of words that occur once in both stretches."""
+def _gather(source: list[str], target: list[str], matched: list[int]) -> None:
+    """Move matches next to those of their neighbours where the same word stands there."""
+    for k in range(1, len(target)):
+        beside = matched[k - 1] + 1
+        if 0 < beside < matched[k] and source[beside] == target[k]:
+            matched[k] = beside
+    for k in range(len(target) - 2, -1, -1):
+        beside = matched[k + 1] - 1
+        if -1 < matched[k] < beside and source[beside] == target[k]:
+            matched[k] = beside
+
+
+def _anchors(source: list[str], target: list[str]) -> list[tuple[int, int]]:
+    """The longest chain of words that occur once on both sides (patience sorting)."""
     there: dict[str, int] = {}
-    for at in range(low, high):
-        there[source[at]] = -1 if source[at] in there else at
+    for at, word in enumerate(source):
+        there[word] = -1 if word in there else at
     here: dict[str, int] = {}
-    for k in range(first, last):
-        here[target[k]] = -1 if target[k] in here else k
+    for k, word in enumerate(target):
+        here[word] = -1 if word in here else k
     pairs = [(there[w], k) for w, k in here.items() if k >= 0 and there.get(w, -1) >= 0]
     tops: list[int] = []
     ends: list[int] = []
@@ -100,45 +105,7 @@ def _anchors(
     return chain[::-1]
 
 
-def _best_chain(source: list[str], target: list[str]) -> list[int]:
-    """For each target word the index of its source word, -1 if it has none.
-
-    Longest common subsequence with a bonus for neighbours, over all occurrences of each word.
-    """
-    places: dict[str, list[int]] = {}
-    for i, word in enumerate(source):
-        places.setdefault(word, []).append(i)
-    # best[i]: score * 2**32 + state of the best chain that ends at or before source word i - 1.
-    best = np.zeros(len(source) + 1, dtype=np.int64)
-    exact = np.zeros(len(source) + 1, dtype=np.int64)
-    state_word, state_place, state_back = [-1], [-1], [0]
-    for k, word in enumerate(target):
-        spots = places.get(word)
-        if spots is None:
-            continue
-        at = np.asarray(spots)
-        base, near = best[at], exact[at]
-        better = (near >> 32) + 1 > (base >> 32)
-        score = np.where(better, (near >> 32) + 3, (base >> 32) + 2)
-        back = np.where(better, near, base) & 0xFFFFFFFF
-        first = len(state_word)
-        ids = np.arange(first, first + len(spots))
-        state_word.extend([k] * len(spots))
-        state_place.extend(spots)
-        state_back.extend(back.tolist())
-        packed = (score << 32) | ids
-        exact[:] = 0
-        exact[at + 1] = packed
-        np.maximum(best, np.maximum.accumulate(exact), out=best)
-    matched = [-1] * len(target)
-    state = int(best[-1] & 0xFFFFFFFF)
-    while state:
-        matched[state_word[state]] = state_place[state]
-        state = state_back[state]
-    return matched
-
-
-def _inside(original: str, words: list[Span], part: str) -> tuple[int, list[Span]] | None:
+def _inside(original: str, words: Sequence[Span], part: str) -> tuple[int, list[Span]] | None:
     """The first word that `part` can have been cut out of, and the pieces it is made of."""
     for n, (start, end) in enumerate(words[:400]):
         at = original.find(part, start, end)
@@ -159,26 +126,19 @@ def _inside(original: str, words: list[Span], part: str) -> tuple[int, list[Span
     return None
 
 
-def _with_separators(
-    original: str, compressed: str, spans: list[Span], target: list[Span]
-) -> Spans:
-    """The spans of the words, with what stands between two of them where both texts agree."""
-    joined = list(normalise(spans))
-    out: list[Span] = list(joined)
-    for (_, a), (b, _) in pairwise(joined):
-        between = original[a:b]
-        if not WORD.search(between):
-            out.append((a, b))
-        else:
-            step = 0
-            while a + step < b and not WORD.match(original, a + step):
-                step += 1
-            back = 0
-            while not step and b - back > a and not WORD.match(original, b - back - 1):
-                back += 1
-            out.extend(((a, a + step), (b - back, b)))
-    if joined and joined[0][0] and not WORD.search(original[: joined[0][0]]):
-        out.append((0, joined[0][0]))
-    if joined and not WORD.search(original[joined[-1][1] :]):
-        out.append((joined[-1][1], len(original)))
+def _with_separators(length: int, words: list[Span], kept: Spans) -> Spans:
+    """The kept words, with what stands between two of them: all of it where no word was dropped
+    there, and else what stands behind the first one."""
+    starts, ends = [start for start, _ in words], [end for _, end in words]
+    out = list(kept)
+    for (_, a), (b, _) in pairwise(kept):
+        behind, ahead = bisect_left(ends, a), bisect_right(starts, b) - 1
+        if ends[behind] == a:
+            out.append((a, min(b, starts[behind + 1])))
+        elif starts[ahead] == b:
+            out.append((ends[ahead - 1], b))
+    if kept and kept[0][0] == starts[0]:
+        out.append((0, starts[0]))
+    if kept and kept[-1][1] == ends[-1]:
+        out.append((ends[-1], length))
     return normalise(out)

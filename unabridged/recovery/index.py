@@ -107,7 +107,8 @@ def _clear(
     clear: dict[str, list[Shortening]] = {}
     for short, readings in groups.items():
         fulls = {one.full for one in readings}
-        if vocabulary.holds(words_of(short)) and texts.stands_apart(short, fulls):
+        whole = all(word in vocabulary.counts for word in words_of(short))
+        if whole and texts.stands_apart(short, fulls):
             continue
         if texts.shown_otherwise(short, groups):
             continue
@@ -148,6 +149,8 @@ class _Texts:
 
     def stands_apart(self, short: str, fulls: set[str]) -> bool:
         """True if `short` occurs in an original outside of every one of `fulls`."""
+        if short not in self._original:
+            return False
         own = sum(self._original.count(f) * _occurrences(f, short) for f in fulls)
         return _more_often(self._original, short, own)
 

@@ -69,7 +69,7 @@ def shortenings(
     cuts: Cuts, segment: int, vocabulary: Vocabulary, known: Known | None
 ) -> Iterator[Shortening]:
     """What compression left of each entity of one text that it cut inside."""
-    taken = entities(cuts.text, cuts.touched)
+    taken = entities(cuts.text, cuts.edges)
     taken.extend(one for one in quotes(cuts.text) if cuts.touched(one.start, one.end))
     taken.extend(_cut_words(cuts, taken))
     for entity in taken:
@@ -143,7 +143,7 @@ def _readings(entity: Entity, cuts: Cuts, vocabulary: Vocabulary) -> Iterator[En
         yield from _han_name(entity, cuts)
         return
     opened = opening(cuts.text, entity)
-    if opened is None or opened[0].lower() not in vocabulary.words:
+    if opened is None or opened[0].lower() not in vocabulary.counts:
         yield entity
     if opened is not None:
         yield opened[1]
@@ -188,18 +188,13 @@ def _shortening(
     pieces = cuts.within(entity.start, entity.end)
     if not pieces or pieces[0] == (entity.start, entity.end):
         return None
-    text = cuts.text
+    text, (start, end) = cuts.text, (entity.start, entity.end)
     short = _written("".join([text[a:b] for a, b in pieces]), entity.kind)
-    if not short or not _stands_alone(cuts, pieces[0][0], pieces[-1][1]):
-        return None
-    inner = _core(text, entity, pieces)
-    core = _written(text[slice(*inner)], entity.kind)
-    start, end = entity.start, entity.end
     full = _written(text[start:end], entity.kind)
-    if len(full.split()) > MOST_WORDS:
+    if not short or len(full.split()) > MOST_WORDS:
         return None
-    if script(short[-1]) == "h" and inner[1] == end:
-        core = _stems(core, short)[0]
+    in_hangul = script(short[-1]) == "h" and _core(text, entity, pieces)[1] == end
+    if in_hangul:
         full, short = _stems(full, short)
     if short == full:
         return None
@@ -208,10 +203,14 @@ def _shortening(
         return None
     shown = Remains(short=short, full=full, kind=entity.kind, runs=runs)
     found = evidence(shown, vocabulary, known)
-    if found is None:
+    if found is None or not _stands_alone(cuts, pieces[0][0], pieces[-1][1]):
         return None
     if entity.kind == "name" and script(short[-1]) == "c":
         found = BEHIND_OR_END
+    inner = _core(text, entity, pieces)
+    core = _written(text[slice(*inner)], entity.kind)
+    if in_hangul:
+        core = _stems(core, core)[0]
     if found == ONE:
         full, (start, end) = core, inner
     return Shortening(
