@@ -244,7 +244,7 @@ def fake_steps(**others: Any) -> Steps:
         "allot": fake_allot,
         "compress": fake_compress,
         "render": render,
-        "index": lambda compressed: "index",
+        "index": lambda compressed, by_place: "index",
         "restore_answer": lambda body, index, surface: Edited(
             body.replace(b"SHORT", b"SHORTENED"), ("SHORT",) * body.count(b"SHORT")
         ),

@@ -110,7 +110,7 @@ def test_chopping_a_stream_changes_nothing(pieces: list[bytes]) -> None:
 
 def test_an_index_that_nobody_needs_leaves_nothing_behind(workers: Workers) -> None:
     async def main() -> None:
-        restorer = Restorer(steps=fake_steps(index=lambda _: 1 // 0), workers=workers)
+        restorer = Restorer(steps=fake_steps(index=lambda _, by_place: 1 // 0), workers=workers)
         index: Index = restorer.prepare(None)  # type: ignore[arg-type]
         await asyncio.sleep(0.05)
         index.drop()

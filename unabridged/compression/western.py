@@ -1,4 +1,4 @@
-"""Compiles a pattern twice: for any text, and for `re`, which is faster, where the text allows it."""
+"""Compiles a pattern twice: for any text, and for Western ones with `re`, which is faster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import regex
 _CHARACTERS = "".join(map(chr, (*range(0x100), *range(0x2010, 0x2070), *range(0x20A0, 0x20C0))))
 _WESTERN = re.compile(r"[\x00-\u00ff\u2010-\u206f\u20a0-\u20bf]*")
 """Latin-1, punctuation and currencies: most texts of Western Europe."""
-_TOKEN = re.compile(r"\\p\{\w+\}|\\.|.", re.DOTALL)
+_PIECE = re.compile(r"\\p\{\w+\}|\\.|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ def twofold(pattern: str) -> Twofold:
     """Compile a pattern of the syntax that both engines have, and of classes such as \\p{Lu}."""
     inside = False
     parts: list[str] = []
-    for token in _TOKEN.findall(pattern):
-        if token.startswith(r"\p"):
-            parts.append(_class(token) if inside else f"[{_class(token)}]")
+    for piece in _PIECE.findall(pattern):
+        if piece.startswith(r"\p"):
+            parts.append(_class(piece) if inside else f"[{_class(piece)}]")
             continue
-        inside = token == "[" or (inside and token != "]")
-        parts.append(token)
+        inside = piece == "[" or (inside and piece != "]")
+        parts.append(piece)
     return Twofold(anywhere=regex.compile(pattern), western=re.compile("".join(parts)))
 
 

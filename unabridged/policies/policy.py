@@ -259,6 +259,9 @@ class Policy(Frozen):
     the caller in the header x-unabridged-intent, for a guard to look at. No log has it."""
     recovery: Literal["alignment", "off"] = "alignment"
     """How the answer gets its original wording back."""
+    citations: Literal["as said", "by place"] = "as said"
+    """Whether numbers such as [2] in an answer stay, or count the documents in the order in which
+    they were sent and become the caller's count. Documents with numbers of their own keep them."""
     audit: bool = False
     """The receipt says of each restored span where it stands in the answer and where its words
     stand in the request: offsets, never the words."""

@@ -23,6 +23,7 @@ from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
+from unabridged.proxy.indexes import Keeping
 from unabridged.proxy.intent import apart, intent_headers
 from unabridged.proxy.keys import Key
 from unabridged.proxy.ledger import plain
@@ -146,7 +147,13 @@ class Exchange:
             return await self._stream(
                 spending.answer(upstream, call), send, draft, None, spending, surface
             )
-        index = self.restore.prepare(shortened, audit=spending.choice.policy.audit)
+        policy = spending.choice.policy
+        index = self.restore.prepare(
+            shortened,
+            audit=policy.audit,
+            by_place=policy.citations == "by place",
+            keeping=Keeping(owner=draft.detail.tenant, seconds=policy.cache_seconds),
+        )
         try:
             call = replace(call, headers=unencoded(call.headers))
             answer = self._stream if draft.said["stream"] else self._whole

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from unabridged.compression.prompt import Compressed, Where
 from unabridged.policies.problem import dotted
 from unabridged.proxy.headers import Headers, first
+from unabridged.proxy.indexes import NOT_KEPT, Indexes, Keeping
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.sse import is_event_stream, is_json
 from unabridged.proxy.steps import Steps, named
@@ -29,11 +30,26 @@ class Restorer:
 
     steps: Steps
     workers: Workers
+    indexes: Indexes = field(default_factory=Indexes)
 
-    def prepare(self, compressed: Compressed, *, audit: bool = False) -> Index:
+    def prepare(
+        self,
+        compressed: Compressed,
+        *,
+        audit: bool = False,
+        by_place: bool = False,
+        keeping: Keeping = NOT_KEPT,
+    ) -> Index:
         """Begins to build the index of what was cut, while the upstream thinks. `audit`: the
-        receipt is to say of each edit where it was made and where its words come from."""
-        work = self.workers.run(lambda _: self.steps.index(compressed), seconds=SECONDS)
+        receipt is to say of each edit where it was made and where its words come from;
+        `by_place`: citations count the documents as they were sent."""
+
+        def build() -> Any:
+            return self.steps.index(compressed, by_place=by_place)
+
+        work = self.workers.run(
+            lambda _: self.indexes.of(compressed, by_place, build, keeping), seconds=SECONDS
+        )
         places = tuple(segment.where for segment in compressed.prompt.segments) if audit else ()
         return Index(asyncio.ensure_future(work), places)
 

@@ -38,7 +38,9 @@ class Steps:
     allot: Callable[[Prompt, Policy, Count], Plan]
     compress: Callable[..., Compressed]
     render: Callable[[Compressed], str]
-    index: Callable[[Compressed], Any]
+    index: Callable[..., Any]
+    """(compressed, by_place) -> what the two below take; by_place: citations count the documents
+    as they were sent."""
     restore_answer: Callable[[bytes, Any, str], Any]
     """(body, index, surface) -> an object with `body`, `edits` and `untouched`."""
     stream_restorer: Callable[[Any, str], Any]

@@ -48,7 +48,7 @@ def restore_answer(body: bytes, index: Index, surface: str = "chat") -> Restored
     A body that is not a JSON object comes back as it is, and so does what has log probabilities
     or citations: they belong to the tokens or characters that the model wrote.
     """
-    if not index.heads:
+    if index.empty:
         return Restored(body=body)
     try:
         answer = read(body.decode(), f"{surface} answer")

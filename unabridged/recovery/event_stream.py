@@ -81,7 +81,7 @@ class EventRestorer:
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be sent after `chunk` has come."""
-        if not self._index.heads or self._cites:
+        if self._index.empty or self._cites:
             return self._frames.rest() + chunk
         return self._frames.feed(chunk, self._event)
 

@@ -12,7 +12,9 @@ from unabridged.compression.evidence import ENOUGH, Known
 from unabridged.compression.prompt import Compressed, Span
 from unabridged.compression.vocabulary import Vocabulary
 from unabridged.compression.words import WORD, inside, script, words_of
+from unabridged.recovery import citations
 from unabridged.recovery.align import align
+from unabridged.recovery.citations import Citation
 from unabridged.recovery.cuts import Cuts
 from unabridged.recovery.shorten import Shortening, shortenings, squeeze, with_neighbours
 
@@ -54,16 +56,22 @@ class Index:
     """By its first word, what is left of entities; the longest first."""
     heads: tuple[str, ...] = ()
     """The keys of `by_head`, sorted."""
+    citations: Mapping[str, Citation] = field(default_factory=dict)
+    """What numbers such as [2] become."""
 
     @classmethod
-    def build(cls, compressed: Compressed, known: Known | None = None) -> Index:
+    def build(
+        cls, compressed: Compressed, known: Known | None = None, *, by_place: bool = False
+    ) -> Index:
         """The index of a request, from its kept spans alone; linear in their number.
 
         `known` tells whether a string is a word of its own in some language. With it, the rest
-        of a single cut word is restored without a word beside it that agrees.
+        of a single cut word is restored without a word beside it that agrees. `by_place`: numbers
+        such as [2] in an answer count the documents as they were sent.
         """
-        segments = compressed.prompt.segments
-        return cls.of_spans([s.text for s in segments], compressed.kept, known)
+        texts = [segment.text for segment in compressed.prompt.segments]
+        index = cls.of_spans(texts, compressed.kept, known)
+        return replace(index, citations=citations.by_place(compressed)) if by_place else index
 
     @classmethod
     def of_texts(cls, original: str, compressed: str, known: Known | None = None) -> Index:
@@ -89,8 +97,15 @@ class Index:
         ]
         return _indexed(_clear(found, cuts, vocabulary))
 
+    @property
+    def empty(self) -> bool:
+        """True if there is nothing that could be restored."""
+        return not self.heads and not self.citations
+
     def may_begin(self, part: str) -> bool:
-        """True if the first word of a shortening may begin with `part`."""
+        """True if the first word of a shortening, or a citation, may begin with `part`."""
+        if self.citations and part.isdigit():
+            return True
         at = bisect_left(self.heads, part)
         return at < len(self.heads) and self.heads[at].startswith(part)
 

@@ -103,7 +103,7 @@ class StreamRestorer:
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be sent after `chunk` has come."""
-        if not self._index.heads:
+        if self._index.empty:
             return chunk
         return self._frames.feed(chunk, self._event)
 

@@ -19,6 +19,8 @@ MOST_HELD_WORDS = 21
 go on with behind it. Two or three are usual."""
 
 _GAP = regex.compile(r"[ \t\u00a0\u202f]{0,8}+(?:\n(?![ \t]*\n))?[ \t\u00a0]{0,8}+")
+_NUMBERS_BEFORE = regex.compile(r"\[(?:\d{1,4}[,;] ?){0,9}$")
+_NUMBERS_BEHIND = regex.compile(r"(?:[,;] ?\d{1,4}){0,9}\]")
 _HANGUL = regex.compile(r"[\p{Hangul}\p{M}]*")
 _BINDERS = frozenset("-_/@\\#=&%~+|<>")
 _SIGNS = frozenset("%‰°(℃℉")
@@ -77,7 +79,7 @@ class TextRestorer:
 
     def feed(self, piece: str) -> str:
         """The text that is decided, which may begin earlier and end earlier than `piece`."""
-        if not self.index.heads:
+        if self.index.empty:
             self._at += len(piece)
             return piece
         self._held += piece
@@ -101,13 +103,13 @@ class TextRestorer:
             elif at == len(text) and not self._final and self.index.may_begin(word):
                 at = start
                 break
-            forms = self.index.by_head.get(word)
-            if forms is None:
+            forms = self.index.by_head.get(word, ())
+            if not forms and word not in self.index.citations:
                 continue
             self._release(text[done:start], out)
             done = start
             try:
-                edit = self._edit(text, start, forms)
+                edit = self._citation(text, start, word) or self._edit(text, start, forms)
             except _More:
                 at = start
                 break
@@ -129,6 +131,26 @@ class TextRestorer:
         out.append(text)
         self._at += read
         self._tail = (self._tail + text)[-_MEMORY:]
+
+    def _citation(self, text: str, start: int, number: str) -> Piece | None:
+        """A number in square brackets, alone or among others."""
+        cited = self.index.citations.get(number)
+        if cited is None or self._code.fenced or self._code.inline or self._in_url():
+            return None
+        end = start + len(number)
+        behind = _NUMBERS_BEHIND.match(text, end, partial=not self._final)
+        if behind is None or not _NUMBERS_BEFORE.search(self._tail):
+            return None
+        if behind.partial:
+            raise _More
+        return Piece(
+            start=self._at,
+            end=self._at + len(number),
+            was=number,
+            now=cited.number,
+            source=cited.source,
+            why="the document at this place of what was sent has this number in the request",
+        )
 
     def _edit(self, text: str, start: int, forms: tuple[Form, ...]) -> Piece | None:
         if self._code.fenced or self._in_url():
