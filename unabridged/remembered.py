@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from unabridged.policies.config import Config
     from unabridged.proxy.app import App
+    from unabridged.proxy.cache import RedisCache
     from unabridged.proxy.shelf import Shelves, Uses
 
 CHAT = "/v1/chat/completions"
@@ -175,21 +176,28 @@ def _request(number: int, line: str, model: str | None) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _shelves(config: Path | None) -> Iterator[Shelves]:
-    """Of the store that the proxies use; the embedded one is started if none runs."""
-    from unabridged.proxy.cache import Breaker, RedisCache, client
     from unabridged.proxy.serve import state_home
     from unabridged.proxy.shelf import Shelves
-    from unabridged.proxy.store import EmbeddedStore, server_secret, store_url
+    from unabridged.proxy.store import server_secret
 
-    settled, home = _config(config), state_home()
+    home = state_home()
+    with open_store(_config(config), home) as cache:
+        yield Shelves(cache, server_secret(home, os.environ))
+
+
+@contextlib.contextmanager
+def open_store(settled: Config, home: Path) -> Iterator[RedisCache]:
+    """The store that the proxies use; the embedded one is started if none runs."""
+    from unabridged.proxy.cache import Breaker, RedisCache, client
+    from unabridged.proxy.store import EmbeddedStore, store_url
+
     url = store_url(settled.store, os.environ)
     embedded = None if url else EmbeddedStore(home)
     if embedded is not None:
         embedded.start()
     target = url or (embedded.url if embedded else "")
     try:
-        cache = RedisCache(client(target, timeout_ms=STORE_MS), Breaker())
-        yield Shelves(cache, server_secret(home, os.environ))
+        yield RedisCache(client(target, timeout_ms=STORE_MS), Breaker())
     finally:
         if embedded is not None:
             embedded.stop()

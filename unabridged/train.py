@@ -1,14 +1,16 @@
 """`unabridged train`: make a compressor of one's own from one's own texts.
 
-label -> filter -> fit -> score, each from a file to a file, so that any of them can be done again
-or elsewhere; align tunes the causal scorer instead.
+collect (texts of the proxy's own traffic) -> label -> filter -> fit -> score, each from a file to a
+file, so that any of them can be done again or elsewhere; align tunes the causal scorer instead.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,47 @@ class NoTexts(ValueError):
 
 class NoTrainer(RuntimeError):
     """The packages that train are not installed."""
+
+
+@app.command()
+def collect(
+    tenant: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG/TEAM",
+            help="Whose texts, as in acme/research; loopback: callers without a key.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="TEXTS", help="JSONL to write.")],
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration of the proxy.")
+    ] = None,
+) -> None:
+    """Take the kept texts of one tenant's requests whose policy has `train_on_text`. Each row says
+    whose it is and until when it may be used; `label` leaves out what is past that."""
+    from unabridged.compression.compress import COMPRESSORS
+    from unabridged.policies.load import load
+    from unabridged.proxy.kept_text import KeptTexts
+    from unabridged.proxy.serve import state_home
+    from unabridged.proxy.store import server_secret
+    from unabridged.proxy.training_texts import training_texts
+    from unabridged.proxy.treasury import open_records
+    from unabridged.remembered import open_store
+
+    settled, home = load(config, compressors=COMPRESSORS), state_home()
+    secret = server_secret(home, os.environ)
+    records = open_records(settled, state_dir=home, environment=os.environ, secret=secret)
+    with open_store(settled, home) as cache:
+        texts = KeptTexts(cache=cache, secret=secret)
+        rows = list(training_texts(records.engine, texts, tenant=tenant, now=datetime.now(UTC)))
+    if not rows:
+        raise NoTexts(
+            f"tenant {tenant!r} has no text that may be learnt from; a policy allows it with"
+            " train_on_text and keep_text_seconds"
+        )
+    _write(out, rows)
+    out.chmod(0o600)
+    typer.echo(f"{out}: {len(rows)} texts of {tenant}")
 
 
 @app.command()
@@ -221,7 +264,14 @@ def read_rows(place: Path) -> Iterator[dict[str, Any]]:
         if file.suffix == ".txt":
             yield {"text": file.read_text("utf-8")}
         elif file.suffix == ".jsonl":
-            yield from (row for row in _lines(file) if isinstance(row.get("text"), str))
+            texts = (row for row in _lines(file) if isinstance(row.get("text"), str))
+            yield from (row for row in texts if not over(row))
+
+
+def over(row: Mapping[str, Any]) -> bool:
+    """True if the time is past for which a collected text may be used."""
+    until = row.get("until")
+    return isinstance(until, str) and datetime.fromisoformat(until) <= datetime.now(UTC)
 
 
 def read_labels(file: Path) -> list[Labelled | Asked]:

@@ -273,6 +273,9 @@ class Policy(Frozen):
     keep_text_seconds: int = Field(default=0, ge=0, le=30 * 86_400)
     """How long the page can show what was cut and restored in the words of the prompt and the
     answer; they are kept encrypted in the store for so long. 0: no text is kept at all."""
+    train_on_text: bool = False
+    """`unabridged train collect` may read the documents of a request for as long as its text is
+    kept, for the tenant it belongs to. Needs keep_text_seconds."""
     cache_share: Literal["team", "org"] = "team"
     """Who shares them: the callers of one team, or of the whole organisation."""
     expected_turns: int | None = Field(default=None, ge=1)
@@ -285,4 +288,12 @@ class Policy(Frozen):
     def _one_target(self) -> Policy:
         if self.rate is not None and self.target_tokens is not None:
             raise ValueError("set rate or target_tokens, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_to_train(self) -> Policy:
+        if self.train_on_text and not self.keep_text_seconds:
+            raise ValueError(
+                "train_on_text needs keep_text_seconds: it says for how long texts may be read"
+            )
         return self

@@ -65,6 +65,8 @@ class Detail:
     seen: Seen | None = None
     keep_seconds: int = 0
     """How long its text may be kept; 0: not at all."""
+    may_train: bool = False
+    """Its kept text may be learnt from."""
     heard: Heard | None = None
     edits: Sequence[Edit] = ()
     tenant: str = ""

@@ -259,6 +259,7 @@ class Exchange:
             sent, draft.detail.intent = apart(sent, whole.encode())
         draft.detail.seen = sent.seen
         draft.detail.keep_seconds = choice.policy.keep_text_seconds
+        draft.detail.may_train = choice.policy.train_on_text
         draft.note(
             tokens_before=sent.tokens_before,
             tokens_after=sent.tokens_after,

@@ -43,7 +43,11 @@ class KeptTexts:
             order=list(detail.seen.compressed.order),
             answers=answers(detail.heard, detail.edits) if detail.heard else [],
         )
-        whole = {"text": text, "body": detail.seen.compressed.prompt.body}
+        whole = {
+            "text": text,
+            "body": detail.seen.compressed.prompt.body,
+            "may_train": detail.may_train,
+        }
         plain = zlib.compress(json.dumps(whole).encode(), 3)
         if len(plain) > LARGEST:
             return False
@@ -63,6 +67,11 @@ class KeptTexts:
         """The request's body as it came; None and StoreDown: as `get`."""
         whole = self._whole(request_id, tenant)
         return str(whole["body"]) if whole else None
+
+    def to_learn_from(self, request_id: str, tenant: str) -> KeptText | None:
+        """As `get`, and None if its policy did not allow it when the request came."""
+        whole = self._whole(request_id, tenant)
+        return cast(KeptText, whole["text"]) if whole and whole["may_train"] else None
 
     def _whole(self, request_id: str, tenant: str) -> dict[str, Any] | None:
         sealed = self.cache.get([self._name(request_id, tenant)])[0]
