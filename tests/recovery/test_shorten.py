@@ -62,3 +62,11 @@ def test_where_a_mark_alone_is_left_of_an_initial_no_name_is_made_of_it() -> Non
     assert "J. Thomson" in cuts.shown
     found = shortenings(cuts, 0, Vocabulary([original]), None)
     assert {one.full for one in found} <= {"J. J. Thomson"}
+
+
+def test_of_a_quotation_no_mark_is_put_back_at_an_end_of_which_nothing_is_left() -> None:
+    original = 'wrote "Fear of the Old Wolf? " (1962) and'
+    kept = ((0, original.index("of")), (original.index("the"), original.index("?")))
+    cuts = Cuts(original, (*kept, (original.index(" and"), len(original))))
+    found = {(s.short, s.full) for s in shortenings(cuts, 0, Vocabulary([original]), None)}
+    assert ('"Fear the Old Wolf', '"Fear of the Old Wolf') in found

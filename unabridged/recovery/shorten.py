@@ -188,6 +188,8 @@ def _shortening(
     pieces = cuts.within(entity.start, entity.end)
     if not pieces or pieces[0] == (entity.start, entity.end):
         return None
+    if entity.kind == "quote":
+        entity = _without_lost_marks(entity, cuts.text, pieces)
     text, (start, end) = cuts.text, (entity.start, entity.end)
     short = _written("".join([text[a:b] for a, b in pieces]), entity.kind)
     full = _written(text[start:end], entity.kind)
@@ -222,6 +224,19 @@ def _shortening(
         span=(start, end),
         evidence=found,
     )
+
+
+def _without_lost_marks(quote: Entity, text: str, pieces: list[Span]) -> Entity:
+    """The quotation without the marks at an end of it of which nothing was kept: they may stand
+    in the response all the same."""
+    start, end = quote.start, quote.end
+    while start < end and not script(text[start]):
+        start += 1
+    while start < end and not script(text[end - 1]):
+        end -= 1
+    start = start if pieces[0][0] >= start else quote.start
+    end = end if pieces[-1][1] <= end else quote.end
+    return Entity("quote", start, end)
 
 
 def _written(text: str, kind: EntityKind) -> str:
