@@ -84,13 +84,20 @@ def test_the_cache_is_warmed_counted_and_dropped(run: Any, tmp_path: Path) -> No
     "line, said",
     [
         ("{", "request 1 is not JSON"),
-        ('{"input": "x"}', "request 1 is no chat request"),
+        ('{"question": "x"}', "request 1 holds no prompt"),
         ('{"messages": []}', "request 1 names no model"),
+        ('{"input": "x"}', "request 1 names no model"),
     ],
 )
 def test_what_cannot_be_warmed_is_named(run: Any, tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "r.jsonl").write_text(line)
     assert said in run("cache", "warm", "r.jsonl", code=1)
+
+
+def test_a_path_of_no_prompts_is_not_warmed(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(requests(1))
+    told = run("cache", "warm", "r.jsonl", "--path", "/v1/embeddings", code=1)
+    assert "nothing that is sent to '/v1/embeddings' is compressed" in " ".join(told.split())
 
 
 def test_the_hit_rate_is_of_the_requests_that_looked() -> None:

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from unabridged.proxy.cache import RedisCache
     from unabridged.proxy.shelf import Shelves, Uses
 
-CHAT = "/v1/chat/completions"
+PATHS = {
+    "messages": "/v1/chat/completions",
+    "input": "/v1/responses",
+    "prompt": "/v1/completions",
+}
+"""Where a body is sent to, by the field that holds its prompt."""
 MODELS_SECONDS = 120.0
 """Longest wait for models to be loaded before warming."""
 PATIENCE_MS = 600_000
@@ -86,6 +91,14 @@ def cache_warm(
         str, typer.Argument(metavar="FILE", help="A request body, or one on each line.")
     ],
     tenant: Tenant = "loopback",
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where they are sent to, such as /v1/messages; without it: by their `messages`, "
+            "`input` or `prompt` to chat completions, responses or completions.",
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model of the requests that name none.")] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -93,14 +106,14 @@ def cache_warm(
     from unabridged.proxy.serve import assemble, state_home
 
     settled = _config(config)
-    bodies = [_request(n, line, model) for n, line in enumerate(_lines(file), 1)]
+    asked = [_request(n, line, path, model) for n, line in enumerate(_lines(file), 1)]
     app = assemble(settled, state_dir=state_home(), output=io.StringIO())
     try:
-        done = asyncio.run(_warm(app, settled, bodies, tenant))
+        done = asyncio.run(_warm(app, settled, asked, tenant))
     finally:
         app.stop()
     said = ", ".join(f"{number} {how}" for how, number in sorted(done.items()))
-    typer.echo(f"{len(bodies)} requests for {tenant}: {said or 'none'}")
+    typer.echo(f"{len(asked)} requests for {tenant}: {said or 'none'}")
 
 
 @cache.command("drop", epilog=_examples("cache drop --tenant acme/research"))
@@ -111,22 +124,30 @@ def cache_drop(tenant: Tenant, config: ConfigFile = None) -> None:
     typer.echo(f"{dropped} values of {tenant} are forgotten")
 
 
-async def _warm(app: App, config: Config, bodies: list[dict[str, Any]], owner: str) -> Counter[str]:
-    """How many were in the cache already, partly, or not."""
+async def _warm(
+    app: App, config: Config, asked: list[tuple[str, dict[str, Any]]], owner: str
+) -> Counter[str]:
+    """How many (path, body) were in the cache already, partly, or not."""
     from unabridged.policies.choose import Facts, choose
+    from unabridged.proxy.surface import SURFACES
 
     done: Counter[str] = Counter()
     async with app.running():
         await _ready(app)
-        for body in bodies:
-            choice = choose(config, Facts(path=CHAT, model=body["model"], team=_team(owner)))
+        for path, body in asked:
+            choice = choose(config, Facts(path=path, model=body["model"], team=_team(owner)))
             patient = choice.policy.model_copy(update={"deadline_ms": PATIENCE_MS})
             if choice.policy.compressor == "off" or not patient.cache_seconds:
                 done["not remembered by their policy"] += 1
                 continue
-            text = json.dumps(body, ensure_ascii=False)
+            # As OpenAI's clients write it: the whole plan is remembered by the very characters.
+            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
             sent = await app.exchange.abridge(
-                text, replace(choice, policy=patient), model=body["model"], owner=owner
+                text,
+                replace(choice, policy=patient),
+                model=body["model"],
+                owner=owner,
+                surface=SURFACES[path].name,
             )
             done[_SAID.get(sent.cache, "failed") if not sent.failed_step else "failed"] += 1
     return done
@@ -161,17 +182,26 @@ def _lines(file: str) -> Iterator[str]:
         yield text
 
 
-def _request(number: int, line: str, model: str | None) -> dict[str, Any]:
-    """Raises NotWarmed."""
+def _request(
+    number: int, line: str, path: str | None, model: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Where a request goes, and its body. Raises NotWarmed."""
+    from unabridged.proxy.surface import SURFACES
+
+    if path is not None and not (path in SURFACES and SURFACES[path].generates):
+        known = ", ".join(known for known, surface in SURFACES.items() if surface.generates)
+        raise NotWarmed(f"nothing that is sent to {path!r} is compressed; known: {known}")
     try:
         body = json.loads(line)
     except ValueError as error:
         raise NotWarmed(f"request {number} is not JSON: {error}") from None
-    if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
-        raise NotWarmed(f"request {number} is no chat request: it has no `messages`")
+    found = next((name for name in PATHS if isinstance(body, dict) and name in body), None)
+    if found is None:
+        names = ", ".join(f"`{name}`" for name in PATHS)
+        raise NotWarmed(f"request {number} holds no prompt: it has none of {names}")
     if not isinstance(body.setdefault("model", model), str):
         raise NotWarmed(f"request {number} names no model: give one with --model")
-    return body
+    return path or PATHS[found], body
 
 
 @contextlib.contextmanager

@@ -3,6 +3,10 @@ store."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +27,7 @@ from caching_world import (
     proxies,
     question,
 )
-from conftest import Proxy
+from conftest import Proxy, config_for
 from fake_upstream import FakeUpstream
 
 from unabridged.compression.tokens import counter
@@ -121,6 +125,41 @@ def settled(proxy: Proxy, number: int) -> Any:
         assert time.monotonic() < end
         time.sleep(0.01)
     return proxy.app.recent(1)[0]
+
+
+def on_every_surface(about: str) -> dict[str, dict[str, Any]]:
+    """One request for each path that is compressed."""
+    text = "\n\n".join([document(1), document(2), about])
+    said = [{"role": "user", "content": text}]
+    return {
+        "/v1/chat/completions": {"model": MODEL, "messages": said},
+        "/v1/responses": {"model": MODEL, "input": text},
+        "/v1/completions": {"model": MODEL, "prompt": text},
+        "/v1/messages": {"model": MODEL, "max_tokens": 9, "messages": said},
+    }
+
+
+@pytest.mark.slow
+def test_what_was_warmed_beforehand_is_a_hit_on_every_surface(
+    upstream: FakeUpstream, serve: Any, tmp_path: Path
+) -> None:
+    parts = {"policies": {"fake": HALF}, "store": {"timeout_ms": 2000}}
+    proxy = serve(**parts)
+    file = tmp_path / "same.json"
+    file.write_text(config_for(upstream.url, **parts).model_dump_json(exclude_defaults=True))
+    for path, body in on_every_surface(question(1)).items():
+        (tmp_path / "body.json").write_text(json.dumps(body))
+        done = subprocess.run(
+            [sys.executable, "-m", "unabridged", "cache", "warm", str(tmp_path / "body.json"),
+             "--path", path, "--config", str(file)],
+            env={**os.environ, "UNABRIDGED_HOME": str(tmp_path / "state")},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "1 compressed" in done.stdout
+        got = httpx.post(proxy.root + path, json=body, timeout=60)
+        assert served(got) == ("hit", "plan"), path
+    other = on_every_surface(question(2))["/v1/responses"]
+    assert served(httpx.post(f"{proxy.url}/responses", json=other))[0] != "hit"
 
 
 @pytest.mark.slow

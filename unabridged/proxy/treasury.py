@@ -27,6 +27,9 @@ from unabridged.proxy.till import Till
 from unabridged.proxy.virtual_keys import KeyRing, pepper
 from unabridged.proxy.workers import Workers
 
+COPYING_MS = 5000
+"""How long the journal waits for the store. Nobody waits for the journal, and what a request may
+wait (store.timeout_ms) is too short for batches and on a busy machine."""
 LOOK_SECONDS = 1.0
 """How soon a key that was made or revoked elsewhere counts here."""
 
@@ -44,6 +47,8 @@ class Treasury:
     engine: Engine
     journal: Journal
     client: redis.asyncio.Redis
+    copying: redis.asyncio.Redis
+    """The journal's own connections."""
     on_trouble: Callable[[str], None]
 
     @contextlib.asynccontextmanager
@@ -60,10 +65,11 @@ class Treasury:
                 async with asyncio.timeout(5):
                     await self.spendings.till.close()
                     await self.journal.round()
-            await self.client.aclose()
-            # A pool that is not empty imports a module when it is collected. At the end of a
-            # process that is still loading a model in a thread, that would wait for ever.
-            self.client.connection_pool.reset()  # type: ignore[no-untyped-call]
+            for each in (self.client, self.copying):
+                await each.aclose()
+                # A pool that is not empty imports a module when it is collected. At the end of a
+                # process that is still loading a model in a thread, that would wait for ever.
+                each.connection_pool.reset()  # type: ignore[no-untyped-call]
             self.engine.dispose()
 
     async def _look(self) -> None:
@@ -117,7 +123,7 @@ def open_treasury(
     """Everything but what `Treasury.running` starts. `revive` is called when the store does not
     answer. Raises BadPriceMap."""
     timeout = config.store.timeout_ms
-    asking = client(store_url, timeout_ms=timeout)
+    asking, copying = (client(store_url, timeout_ms=ms) for ms in (timeout, COPYING_MS))
     books = SqlBooks(records.engine)
     ledger = RedisLedger(asking, books, Breaker(on_rest=revive), timeout_ms=timeout)
     troubled = seldom(on_trouble)
@@ -133,8 +139,9 @@ def open_treasury(
         spendings=Spendings(till=till, config=config, reading=reading, counter=counter),
         ring=records.ring,
         engine=records.engine,
-        journal=Journal(asking, books, ledger, on_trouble=troubled),
+        journal=Journal(copying, books, ledger, on_trouble=troubled),
         client=asking,
+        copying=copying,
         on_trouble=troubled,
     )
 
