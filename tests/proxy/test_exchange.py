@@ -67,6 +67,43 @@ def test_a_streamed_answer_is_restored_while_it_passes(
     assert upstream.seen[0].header("accept-encoding") == "identity"
 
 
+CITED = """Answer from the documents and cite them.
+
+<document>
+The harbour of Avelin was built in 1612 and is used by fishers of the town to this day.
+</document>
+<document>
+The mill of Borrow burned down twice, and each time the owner built a larger one.
+</document>
+<document>
+Potatoes came to the valley late, when a widow planted them behind the old church.
+</document>
+
+Question: When did potatoes come to the valley?"""
+
+
+@pytest.mark.parametrize(("citations", "number"), [("by place", "3"), ("as said", "1")])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_citation_counts_the_callers_documents_where_the_policy_says_so(
+    upstream: FakeUpstream, serve: Serve, citations: str, number: str, stream: bool
+) -> None:
+    policy = {"compressor": "extractive", "rate": 0.4, "min_tokens": 0, "citations": citations}
+    proxy = serve(policies={"fake": {**policy, "deadline_ms": 60_000}})
+    upstream.reply(
+        events(delta("Late ["), delta("1"), delta("]."), DONE)
+        if stream
+        else completion("Late [1].")
+    )
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": CITED}], "stream": stream}
+    got = post(proxy, body).text
+    assert "Avelin" not in sent_text(upstream)
+    assert "Potatoes" in sent_text(upstream)
+    lines = [line[6:] for line in got.splitlines() if line[6:7] == "{"] if stream else [got]
+    choices = [json.loads(line)["choices"][0] for line in lines]
+    told = [c["delta"] if stream else c["message"] for c in choices]
+    assert "".join(said.get("content", "") for said in told) == f"Late [{number}]."
+
+
 def test_what_is_held_back_comes_before_the_error_of_a_stream_that_breaks_off(
     upstream: FakeUpstream, serve: Serve
 ) -> None:
