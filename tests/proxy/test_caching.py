@@ -20,12 +20,16 @@ from caching_world import (
     MODEL,
     Process,
     Provider,
+    asked_by,
     asking,
+    breaks,
     conversation,
     document,
     naively,
     proxies,
     question,
+    recorded,
+    replayed,
 )
 from conftest import Proxy, config_for
 from fake_upstream import FakeUpstream
@@ -125,6 +129,18 @@ def settled(proxy: Proxy, number: int) -> Any:
         assert time.monotonic() < end
         time.sleep(0.01)
     return proxy.app.recent(1)[0]
+
+
+@pytest.mark.slow
+def test_each_turn_of_a_recorded_conversation_begins_with_the_bytes_of_the_one_before(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    """Over two replicas, their restarts, and a store that was emptied."""
+    requests = asked_by(recorded())
+    [sent] = replayed([requests], upstream, tmp_path)
+    assert len(sent) == len(requests) == 8
+    assert breaks(sent) == 0
+    assert len(sent[-1]) < 0.8 * len(json.dumps(requests[-1]))
 
 
 def on_every_surface() -> dict[str, dict[str, Any]]:
