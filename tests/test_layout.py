@@ -34,7 +34,8 @@ MODEL_FILES = {
 }
 """The files that may import torch and transformers."""
 ENDS = {
-    "cli", "machine", "money", "remembered", "train", "prompt_compressor", "__main__", "__init__",
+    "cli", "llmlingua_models", "machine", "money", "remembered", "train", "prompt_compressor",
+    "__main__", "__init__",
 }  # fmt: skip
 """Top modules that put everything together: they may import all, and no part may import them."""
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "__pycache__" not in p.parts)

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent / "compression"))
 from judging import Judging
 
 from unabridged import PromptCompressor
+from unabridged.compression.documents import NoReranker
+from unabridged.compression.encoder import Encoded
 from unabridged.compression.scorer import TokenScores
 from unabridged.prompt_compressor import source_of, structured
 
@@ -251,3 +253,103 @@ def test_an_answer_gets_its_wording_back(compressor: PromptCompressor) -> None:
         compressor.recover(original, "designed by Sir Fowler.", "By Sir Fowler.")
         == "By Sir John Fowler of Sheffield."
     )
+
+
+class Vectors:
+    """An Encoder for which a text is near to a question that names its month."""
+
+    revision = "months"
+
+    def reads(self, text: str) -> bool:
+        return True
+
+    def question(self, text: str) -> np.ndarray:
+        return self._vector(text)
+
+    def passages(
+        self, texts: Sequence[str], spans: object, checkpoint: object = None
+    ) -> list[Encoded]:
+        nothing = np.zeros((0, 4), dtype=np.float32)
+        return [Encoded(whole=self._vector(text), spans=nothing) for text in texts]
+
+    def _vector(self, text: str) -> np.ndarray:
+        return np.array([m in text for m in ("April", "May", "June", "July")], dtype=np.float32)
+
+
+class Backwards:
+    """A Reranker that wants the last passage first."""
+
+    revision = "backwards"
+
+    def scores(
+        self, question: str, passages: Sequence[str], checkpoint: object = None
+    ) -> np.ndarray:
+        return np.arange(len(passages), dtype=np.float64)
+
+
+@pytest.mark.parametrize("method", ["bge", "openai", "embeddings"])
+def test_documents_are_ranked_by_an_encoder(method: str) -> None:
+    compressor = PromptCompressor(scorer=Lengths(), encoder=Vectors(), count=count)
+    done = compressor.compress_prompt(
+        DOCUMENTS, question="What of July?", target_token=25, rank_method=method
+    )
+    assert "July" in done["compressed_prompt"].removesuffix("What of July?")
+
+
+def test_documents_are_ranked_by_a_cross_encoder() -> None:
+    compressor = PromptCompressor(scorer=Lengths(), reranker=Backwards(), count=count)
+    done = compressor.compress_prompt(
+        DOCUMENTS, question=QUESTION, target_token=25, rank_method="cohere"
+    )
+    assert "Lindqvist" in done["compressed_prompt"]
+    with pytest.raises(NoReranker, match="bge-reranker-large"):
+        PromptCompressor(scorer=Lengths(), count=count).compress_prompt(
+            DOCUMENTS, question=QUESTION, target_token=25, rank_method="bge_reranker"
+        )
+
+
+def test_gzip_ranks_by_what_packs_together(compressor: PromptCompressor) -> None:
+    asked = "the harbour wall was repaired by Penrose Limited at a cost"
+    done = compressor.compress_prompt(
+        DOCUMENTS, question=asked, target_token=25, rank_method="gzip", concate_question=False
+    )
+    assert "Penrose" in done["compressed_prompt"]
+
+
+STORY = (
+    "A tale begins. It was a long and winding road to nowhere in particular. Extraordinary "
+    "thunderstorms demolished lighthouses. So it ends."
+)
+
+
+@pytest.mark.parametrize("method", ["llmlingua", "longllmlingua"])
+def test_words_come_from_the_best_sentences_and_those_to_be_kept(
+    compressor: PromptCompressor, method: str
+) -> None:
+    wishes = {"rank_method": method, "question": "What happened?", "concate_question": False}
+    plain = compressor.compress_prompt([STORY], target_token=8, **wishes)["compressed_prompt"]
+    best = compressor.compress_prompt(
+        [STORY], target_token=8, use_sentence_level_filter=True, token_budget_ratio=1.0, **wishes
+    )["compressed_prompt"]
+    assert "thunderstorms" in plain and "thunderstorms" in best
+    assert "winding" not in best
+    ends = compressor.compress_prompt(
+        [STORY],
+        target_token=8,
+        use_sentence_level_filter=True,
+        token_budget_ratio=1.0,
+        keep_first_sentence=1,
+        keep_last_sentence=1,
+        **wishes,
+    )["compressed_prompt"]
+    assert "begins" in ends and "ends" in ends
+
+
+def test_the_instruction_can_count_as_asked(compressor: PromptCompressor) -> None:
+    wishes = {"question": "Who?", "target_token": 25, "rank_method": "bm25"}
+    plain = compressor.compress_prompt(DOCUMENTS, instruction="the market hall", **wishes)
+    asked = compressor.compress_prompt(
+        DOCUMENTS, instruction="the market hall", add_instruction=True, **wishes
+    )
+    assert "Lindqvist" not in plain["compressed_prompt"]
+    assert "Lindqvist" in asked["compressed_prompt"]

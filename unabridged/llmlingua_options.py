@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from unabridged.llmlingua_rankers import Method, method
 from unabridged.policies.policy import Frozen, Perplexity
 
 IDLE = frozenset(
@@ -18,6 +19,7 @@ IDLE = frozenset(
         "context_segs",
         "context_segs_compress",
         "context_segs_rate",
+        "drop_consecutive",
         "force_context_number",
         "high_priority_bonus",
         "iterative_size",
@@ -26,26 +28,17 @@ IDLE = frozenset(
         "return_word_label",
         "strict_preserve_uncompressed",
         "target_context",
-        "token_budget_ratio",
         "token_to_word",
+        "use_keyvalue_level_filter",
         "word_sep",
     }
 )
 """Accepted without effect: they belong to LLMLingua-2, did nothing in llmlingua either, or tune
-what is done in another way here (one pass instead of segments)."""
+what is done in another way here (one pass instead of segments, a rule for each pair of JSON)."""
 
-UNBUILT = frozenset(
-    {
-        "add_instruction",
-        "drop_consecutive",
-        "keep_first_sentence",
-        "keep_last_sentence",
-        "keep_sentence_number",
-        "use_keyvalue_level_filter",
-        "use_sentence_level_filter",
-    }
-)
-"""Not built yet: a warning if they are set."""
+
+EVERYTHING = "*1000"
+"""A context budget that lets in every document."""
 
 
 class Options(Frozen):
@@ -55,12 +48,14 @@ class Options(Frozen):
     """Share of instruction, question and context together that is left."""
     target_token: float = -1
     """Tokens that the context may have, instead of `rate`; -1: not set."""
-    rank_method: Literal["llmlingua", "longllmlingua", "bm25"] = "llmlingua"
-    """Documents by perplexity, by what they say of the question, or by words."""
+    rank_method: str = "llmlingua"
+    """How documents are ranked: see llmlingua_rankers.py."""
     condition_in_question: Literal[
         "none", "before", "after", "none_condition", "before_condition", "after_condition"
     ] = "none"
-    """Accepted; documents are always ranked by the question behind them (`after`)."""
+    """Where the question stands when documents are ranked: behind them unless it is `before`."""
+    add_instruction: bool = False
+    """True if the instruction counts as a part of what is asked."""
     reorder_context: Literal["original", "sort", "two_stage"] = "original"
     dynamic_context_compression_ratio: float = Field(default=0.0, ge=0, le=0.5)
     condition_compare: bool = False
@@ -71,6 +66,17 @@ class Options(Frozen):
     concate_question: bool = True
     """True if the question stands behind what is returned."""
     use_context_level_filter: bool = True
+    """False: every document offers its words, none is let in before others."""
+    use_sentence_level_filter: bool = False
+    """True if words come from the best sentences only."""
+    token_budget_ratio: float = Field(default=1.4, ge=1)
+    """Tokens of sentences that are let in: a multiple of the target."""
+    keep_first_sentence: int = Field(default=0, ge=0)
+    """So many first sentences of each document are let in, whatever they say."""
+    keep_last_sentence: int = Field(default=0, ge=0)
+    """So many last ones, too."""
+    keep_sentence_number: int = Field(default=0, ge=0)
+    """So many of the best sentences of each document, too."""
     use_token_level_filter: bool = True
     """False: only whole documents are dropped, but for the last that fits in part."""
     force_context_ids: tuple[int, ...] = ()
@@ -86,15 +92,29 @@ class Options(Frozen):
         return "llmlingua" if self.rank_method == "llmlingua" else "longllmlingua"
 
     @property
+    def ranker(self) -> Method:
+        """Raises ValueError for a method that llmlingua does not know."""
+        return method(self.rank_method)
+
+    @property
     def perplexity(self) -> Perplexity:
-        """Raises ValidationError, a ValueError, for a context budget that is none."""
+        """Raises ValueError for a context budget or a rank method that is none."""
+        budget, delta = self.context_budget, self.dynamic_context_compression_ratio
+        if not self.use_context_level_filter:
+            budget = EVERYTHING
+        if not self.use_token_level_filter:
+            budget, delta = "*1", 0.0
         return Perplexity(
-            rank="bm25" if self.rank_method == "bm25" else "longllmlingua",
+            rank=self.ranker.rank,
+            condition="before" if self.condition_in_question.startswith("before") else "after",
             contrastive=self.condition_compare,
-            dynamic_ratio=self.dynamic_context_compression_ratio
-            if self.use_token_level_filter
-            else 0.0,
-            context_budget=self.context_budget if self.use_token_level_filter else "*1",
+            dynamic_ratio=delta,
+            context_budget=budget,
+            sentence_filter=self.use_sentence_level_filter,
+            sentence_budget=self.token_budget_ratio,
+            keep_first_sentences=self.keep_first_sentence,
+            keep_last_sentences=self.keep_last_sentence,
+            keep_sentences=self.keep_sentence_number,
             reorder=self.reorder_context,
         )
 
@@ -115,22 +135,16 @@ def options_of(**given: Any) -> Options:
     wanted = {name: value for name, value in given.items() if value is not None}
     if "ratio" in wanted:
         wanted["rate"] = 1 - wanted.pop("ratio")
-        _warn("`ratio` was the share to drop; it is now `rate`, the share to keep", True)
-    for name in sorted(wanted.keys() & UNBUILT):
-        if wanted[name]:
-            _warn(f"option {name!r} is not built yet and has no effect", False)
-    known = {n: v for n, v in wanted.items() if n not in IDLE | UNBUILT}
+        text = "`ratio` was the share to drop; it is now `rate`, the share to keep"
+        warnings.warn(text, DeprecationWarning, stacklevel=4)
+    known = {name: value for name, value in wanted.items() if name not in IDLE}
     unknown = sorted(known.keys() - Options.model_fields.keys())
     if unknown:
         raise TypeError(f"unknown option {unknown[0]!r}; llmlingua 0.2.2 has no such argument")
     try:
         found = Options.model_validate(known)
-        found.perplexity  # noqa: B018 - a context budget that cannot be read is told here
+        found.perplexity  # noqa: B018 - what a policy cannot be made of is told here
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return found
-
-
-def _warn(text: str, deprecated: bool) -> None:
-    warnings.warn(text, DeprecationWarning if deprecated else UserWarning, stacklevel=4)

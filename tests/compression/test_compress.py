@@ -241,3 +241,25 @@ def test_what_was_sent_is_a_prefix_of_every_later_request(name: str, rules: dict
             assert messages[: len(sent)] == sent
             sent = messages
     assert len(json.dumps(sent)) < len(json.dumps(CONVERSATION))
+
+
+def test_demonstrations_stay_whole_and_what_they_leave_is_not_lost():
+    shot = "Question: how many bridges are there in town {0}?\nAnswer: there are {0} of them.\n\n"
+    order = "Answer briefly and say what you know. Do not guess. Give a number and nothing else."
+    parts = prompt(
+        ("instruction", order, 0, 0),
+        *(("demonstration", shot.format(i), 0, 1) for i in range(11, 17)),
+        ("question", "How many?", 0, 2),
+    )
+    keep = {"instruction": 0.5}
+    plans = [policy(rate=rate, keep=keep) for rate in (0.4, 0.5, 0.6)]
+    for each in plans:
+        planned = allot(parts, each, COUNT)
+        done = run(parts, each)
+        shots = range(1, 7)
+        assert all(done.text(i) in ("", parts.segments[i].text) for i in shots)
+        [granted] = [g.tokens for g in planned.grants if g.kind == "demonstration"]
+        left = granted - sum(done.tokens_after[i] for i in shots)
+        [own] = [g.tokens for g in planned.grants if g.kind == "instruction"]
+        assert 0 < left < COUNT(shot)
+        assert own < done.tokens_after[0] <= own + left

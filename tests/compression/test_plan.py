@@ -183,3 +183,19 @@ def test_what_is_granted_meets_the_target_or_says_why_not(
 def test_shares_add_up_to_the_last_token(tokens: int):
     parts = prompt(("demonstration", 33), ("document", 77), ("tool_output", 100))
     assert sum(g.tokens for g in plan(parts, target_tokens=tokens, floor=0.001).grants) == tokens
+
+
+def test_what_demonstrations_leave_goes_back_to_instruction_and_question():
+    shots = prompt(
+        ("instruction", 100), ("demonstration", 800), ("question", 300), ("document", 200)
+    )
+    found = plan(shots, target_tokens=900, keep=Keep(instruction=0.5, question=0.8))
+    grants = {grant.kind: grant for grant in found.grants}
+    assert grants["instruction"].tokens == 50 and grants["question"].tokens == 240
+    more = {kind: found.returned(grant, 40) for kind, grant in grants.items()}
+    assert more["instruction"].tokens == 60
+    assert more["question"].tokens == 270
+    assert "10 tokens that demonstrations left" in more["instruction"].why
+    assert more["document"] is grants["document"]
+    assert found.returned(grants["instruction"], 0) is grants["instruction"]
+    assert found.returned(grants["instruction"], 10_000).tokens == 100

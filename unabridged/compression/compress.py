@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -85,8 +86,11 @@ def compress(
     kept, why = list(entire), [_standing(segment, plan, policy) for segment in segments]
     after = list(plan.counts)
     order = list(range(len(segments)))
-    for grant in plan.grants:
+    unused: Counter[int] = Counter()
+    # Demonstrations first: they stay whole, and what they leave others of their turn get.
+    for each in sorted(plan.grants, key=lambda grant: grant.kind != "demonstration"):
         checkpoint()
+        grant = plan.returned(each, unused[each.turn])
         job = Job(
             segments=tuple(segments[i] for i in grant.segments),
             question=prompt.question(grant.turn),
@@ -108,6 +112,8 @@ def compress(
                 kept[i], why[i], after[i] = spans, reason, tokens
             else:
                 why[i] = f"as it came: cutting would save no token ({reason})"
+        if grant.kind == "demonstration":
+            unused[grant.turn] += grant.tokens - sum(after[i] for i in grant.segments)
         for place, moved in zip(grant.segments, cut.order, strict=False):
             order[place] = grant.segments[moved]
     _refill(segments, count, plan, kept, why, after)

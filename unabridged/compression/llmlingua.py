@@ -19,6 +19,7 @@ from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import extract
 from unabridged.compression.prompt import Span
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
+from unabridged.compression.sentence_filter import filtered
 from unabridged.compression.surprise import OPEN, Scored, need_scorer, opening, score, scored
 
 
@@ -46,6 +47,8 @@ def llmlingua(job: Job) -> Cut:
         ranked = sorted(
             _score(job, blocks), key=lambda s: (-s.mean, s.block.segment, s.block.start)
         )
+    if job.policy.perplexity.sentence_filter and not examples:
+        ranked = filtered(job, ranked)
     chosen = _whole(ranked, selection, job, must) if examples else []
     chosen = chosen or choose(ranked, selection, job.tokens, must)
     kept = spans_of(job.segments, chosen)

@@ -13,6 +13,9 @@ DEFAULT_RATE = 0.5
 """Share of a prompt that is kept where a policy names neither a rate nor a target: half is what
 the papers call mild, and extractive compression loses next to nothing at it."""
 
+RETURNED_TO: tuple[Kind, ...] = ("instruction", "question")
+"""What gets the tokens that whole demonstrations leave over, where the policy has it cut at all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
@@ -47,6 +50,17 @@ class Plan:
             if segment in grant.segments:
                 return round(grant.tokens * self.counts[segment] / max(grant.before, 1))
         return self.counts[segment]
+
+    def returned(self, grant: Grant, unused: int) -> Grant:
+        """A grant with its part of the tokens that whole demonstrations left `unused` in its turn:
+        they go back to instruction and question at one rate (LLMLingua, Alg. 1)."""
+        takers = [g for g in self.grants if g.turn == grant.turn and g.kind in RETURNED_TO]
+        if grant not in takers or unused <= 0:
+            return grant
+        part = unused * grant.before // sum(taker.before for taker in takers)
+        tokens = min(grant.tokens + part, grant.before)
+        why = f"{grant.why}, and {tokens - grant.tokens} tokens that demonstrations left"
+        return replace(grant, tokens=tokens, why=why)
 
     def without(self, first: int) -> Plan:
         """The plan with nothing granted to the first so many segments, so that they stay as they
