@@ -5,6 +5,7 @@
 Documents are compressed to the rate of their own tokens; a row counts if one of its answers is
 still in them, letter case aside. Rows with an even index were used for tuning, those with an odd
 index were not. `head` keeps the beginning, `random` random sentences, both to the same budget.
+`inside` lets in LET_IN times the budget as `auto` does, and drops words of that by the classifier.
 """
 
 from __future__ import annotations
@@ -16,20 +17,27 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unabridged.compression.auto import auto
+from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import compress
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.extractive import _words, units_of
 from unabridged.compression.job import Count, Cut, Job
+from unabridged.compression.kept import compose, extract
+from unabridged.compression.llmlingua2 import llmlingua2
 from unabridged.compression.plan import Grant, Plan
 from unabridged.compression.prompt import Prompt, Segment, Where
 from unabridged.compression.select import Selection, spans_of
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Policy
-from unabridged.proxy.installed import installed_encoder
+from unabridged.proxy.installed import installed_classifier, installed_encoder
 
+LET_IN = 1.5
+"""Times the budget that `inside` lets in before it drops words."""
 SETS = ("nq20", "nq10", "hotpotqa", "squad2", "xquad", "cmrc_zh", "qmsum_windows")
 
 
@@ -61,13 +69,34 @@ def at_random(name: str, job: Job) -> Cut:
     return _in_order(job, units)
 
 
+def inside(name: str, job: Job) -> Cut:
+    """The best sentences, and in them the likeliest words."""
+    first = auto(replace(job, tokens=round(LET_IN * job.tokens)))
+    texts = [extract(s.text, kept) for s, kept in zip(job.segments, first.kept, strict=True)]
+    if sum(map(job.count, texts)) <= job.tokens:
+        return first
+    left = tuple(
+        replace(s, text=text) if text else replace(s, text="", head=0, tail=0)
+        for s, text in zip(job.segments, texts, strict=True)
+    )
+    words = job.policy.words.model_copy(update={"by_question": None})
+    policy = job.policy.model_copy(update={"words": words})
+    cut = llmlingua2(replace(job, segments=left, policy=policy))
+    kept = tuple(compose(a, b) for a, b in zip(first.kept, cut.kept, strict=True))
+    return Cut(kept=kept, why=cut.why)
+
+
 def _in_order(job: Job, units: list[Any]) -> Cut:
     selection = Selection(segments=job.segments, count=job.count)
     chosen = selection.choose(units, job.tokens, split=lambda unit: _words(job, unit))
     return Cut(kept=spans_of(job.segments, chosen), why=("",) * len(job.segments))
 
 
-BASELINES: dict[str, Callable[[str, Job], Cut]] = {"head": head, "random": at_random}
+BASELINES: dict[str, Callable[[str, Job], Cut]] = {
+    "head": head,
+    "random": at_random,
+    "inside": inside,
+}
 
 
 def survives(row: dict[str, Any], text: str) -> bool:
@@ -90,6 +119,7 @@ def measure(
     folded: bool,
     blind: bool = False,
     encoder: Callable[[], Encoder | None] = lambda: None,
+    classifier: Callable[[], Classifier | None] = lambda: None,
 ) -> Iterator[tuple[bool, int, int, float]]:
     """For each row: does the answer survive, tokens asked, tokens got, milliseconds."""
     for row in rows:
@@ -104,7 +134,7 @@ def measure(
         )
         plan = Plan(grants=(grant,), counts=counts, asked=None)
         start = time.perf_counter()
-        extra: dict[str, Any] = {"encoder": encoder}
+        extra: dict[str, Any] = {"encoder": encoder, "classifier": classifier}
         if name in BASELINES:
             extra["run"] = BASELINES[name]
         done = compress(prompt, plan, policy, count, **extra)
@@ -126,6 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     count = counter("gpt-4o")
     encoder = installed_encoder(options.encoder)
+    classifier = installed_classifier("embedded")
     if (loaded := encoder()) is not None:
         loaded.passages(["A text to warm up with."] * 8, [()] * 8)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
@@ -147,6 +178,7 @@ def main() -> None:
                         name == "qmsum_windows",
                         options.blind,
                         encoder,
+                        classifier if compressor == "inside" else lambda: None,
                     )
                 )
                 kept = [float(f[0]) for f in found]
