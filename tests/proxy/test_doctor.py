@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from receipt_world import book, receipt
 
-from unabridged.policies.config import Config, Route, Store, Upstream
+from unabridged.policies.config import Config, Route, Server, Store, Upstream
 from unabridged.policies.policy import Policy
 from unabridged.proxy.cache import Breaker, RedisCache, client
 from unabridged.proxy.doctor import Finding, examine, look_at, look_back
+from unabridged.proxy.live import Live
 from unabridged.proxy.overview import overview
+from unabridged.proxy.serve import assemble
 from unabridged.proxy.store import RECEIPTS, EmbeddedStore
 
 
@@ -55,6 +58,7 @@ def config(url: str, *, key: str | None = None, store: str | None = None, **poli
         routes=(Route(policy="p"),),
         policies={"p": Policy(**{"compressor": "extractive", **policy})},
         store=Store(url=store),
+        server=Server(port=int(nobody().rpartition(":")[2])),
     )
 
 
@@ -77,9 +81,39 @@ def nobody() -> str:
 def test_with_all_in_order_nothing_is_wrong(upstream: Any, tmp_path: Path) -> None:
     found = see(config(upstream.url), tmp_path)
     assert [f for f in found.values() if not f.well] == []
-    assert set(found) == {"policies", "upstream default", "store", "last requests", "last day"}
+    assert set(found) == {
+        "policies", "proxy", "upstream default", "store", "last requests", "last day"
+    }  # fmt: skip
+    assert found["proxy"].said.startswith("none answers at http://127.0.0.1:")
     assert found["last requests"].said == "none are on record yet"
     assert upstream.seen == [("/v1/models", None)]
+
+
+def test_a_running_proxy_that_has_not_taken_the_newest_file_is_a_problem(
+    tmp_path: Path, no_models: Path
+) -> None:
+    cfg = config("http://" + nobody() + "/v1")
+
+    def refused() -> Config:
+        raise ValueError("routes: no such policy")
+
+    app = assemble(cfg, state_dir=tmp_path / "s", models=no_models, environment={})
+    live = Live(app, reread=refused, file=None, say=lambda line: None)
+    server = uvicorn.Server(uvicorn.Config(live, port=cfg.server.port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        end = time.monotonic() + 20
+        while not see(cfg, tmp_path)["proxy"].said.endswith("is ready"):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        live.reload()
+        found = see(cfg, tmp_path)["proxy"]
+        assert not found.well
+        assert "older configuration" in found.said
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 def test_the_last_requests_are_read_from_the_store(upstream: Any, tmp_path: Path) -> None:

@@ -97,6 +97,29 @@ def test_a_search_of_the_web_is_reserved_too() -> None:
     assert search == plain + 10_000_000
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"previous_response_id": "resp_1"},
+        {"conversation": {"id": "conv_1"}},
+        {"prompt": {"id": "pmpt_1", "variables": {}}},
+        {"input": [{"type": "item_reference", "id": "msg_1"}]},
+    ],
+    ids=str,
+)
+def test_a_prompt_that_the_provider_holds_is_reserved_as_long_as_it_may_be(
+    body: dict[str, Any],
+) -> None:
+    asked = read({"max_output_tokens": 7, **body})
+    found = estimate(price("gpt-4o"), asked)
+    most = price("gpt-4o").max_input
+    assert most == 128_000
+    assert found.input_tokens == most
+    assert found.tokens == most + 7
+    assert found.nano_usd == most * 2500 + 7 * 10_000
+    assert estimate(price("own"), asked).input_tokens == asked.input_tokens  # nobody knows its most
+
+
 def test_tools_schemas_and_calls_are_part_of_the_prompt() -> None:
     plain = read({"messages": [{"role": "user", "content": "x"}]})
     call = {"id": "1", "function": {"name": "f", "arguments": "a b c"}}

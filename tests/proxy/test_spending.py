@@ -14,6 +14,7 @@ from conftest import Proxy, fake_compress, fake_steps
 from fake_upstream import DONE, Cut, FakeUpstream, Hang, answer, delta, events, streamed
 from ledger_world import running_store, url
 
+from unabridged.compression.tokens import counter
 from unabridged.proxy.database import database_url, entries, open_database
 from unabridged.proxy.virtual_keys import KeyRing
 
@@ -127,6 +128,74 @@ def test_a_client_that_asked_for_usage_gets_it(upstream: FakeUpstream, serve: An
     proxy = serve(money=MONEY, budgets=[budget()])
     got = ask(proxy, stream=True, stream_options={"include_usage": True})
     assert got.content == b"".join(pieces)
+
+
+# fmt: off
+RESPONSE = {"id": "r", "object": "response", "status": "completed", "output": [],
+            "usage": {"input_tokens": 40, "output_tokens": 7, "total_tokens": 47}}
+MESSAGE = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [],
+           "stop_reason": "end_turn",
+           # The Messages API counts what it reads from its cache beside the rest.
+           "usage": {"input_tokens": 30, "cache_read_input_tokens": 10, "output_tokens": 7}}
+COMPLETION = {"id": "c", "object": "text_completion", "model": "m",
+              "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}],
+              "usage": {"prompt_tokens": 40, "completion_tokens": 7, "total_tokens": 47}}
+# fmt: on
+
+
+def typed(*said: dict[str, Any]) -> list[bytes]:
+    return [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in said]
+
+
+NEW_SURFACES = {
+    "/responses": (
+        {"input": TEXT, "max_output_tokens": 10},
+        RESPONSE,
+        typed({"type": "response.completed", "response": RESPONSE}),
+    ),
+    "/completions": (
+        {"prompt": TEXT, "max_tokens": 10},
+        COMPLETION,
+        [b"data: " + json.dumps(COMPLETION).encode() + b"\n\n", DONE],
+    ),
+    "/messages": (
+        {"messages": [{"role": "user", "content": TEXT}], "max_tokens": 10},
+        MESSAGE,
+        typed(
+            {"type": "message_start", "message": {**MESSAGE, "usage": {
+                "input_tokens": 30, "cache_read_input_tokens": 10, "output_tokens": 1}}},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+             "usage": {"output_tokens": 7}},
+            {"type": "message_stop"},
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("path", NEW_SURFACES)
+def test_every_surface_is_reserved_by_its_limit_and_charged_by_its_usage(
+    upstream: FakeUpstream, serve: Any, path: str, stream: bool
+) -> None:
+    body, whole, pieces = NEW_SURFACES[path]
+    proxy = serve(money=MONEY, budgets=[budget()], policy="off")
+    held: list[tuple[int, int]] = []
+
+    def by_turns(_: Any) -> Any:
+        held.append(levels(proxy))
+        return events(*pieces) if stream else answer(json.dumps(whole).encode())
+
+    upstream.reply(by_turns)
+    asked = {"model": "m", "stream": stream, **body}
+    assert httpx.post(proxy.url + path, json=asked, timeout=30).status_code == 200
+    (line,) = lines(proxy)
+    texts = counter("m", None)(TEXT)
+    overhead = line["reserved_nano_usd"] // 1_000_000 - texts - 10
+    assert held == [(0, line["reserved_nano_usd"])]
+    assert 0 <= overhead <= 24  # what a template of chat adds at most
+    assert (line["input_tokens"], line["output_tokens"]) == (40, 7)
+    assert (line["nano_usd"], line["basis"]) == (47_000_000, "measured")
+    assert levels(proxy) == (47_000_000, 0)
 
 
 def test_without_a_budget_no_byte_is_changed_and_the_line_is_estimated(

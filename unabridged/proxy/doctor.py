@@ -44,11 +44,12 @@ class Finding:
 def examine(
     config: Config, *, state_dir: Path, models: Path, environment: Mapping[str, str] = os.environ
 ) -> list[Finding]:
-    """Look at policies, models, upstreams, store, receipts and ledger. Starts the embedded store
-    if it does not run, and then ends it; sends one GET to each upstream. `models` is the model
-    cache."""
+    """Look at policies, a running proxy, models, upstreams, store, receipts and ledger. Starts the
+    embedded store if it does not run, and then ends it; sends one GET to each upstream. `models`
+    is the model cache."""
     names = ", ".join(sorted(config.policies))
     findings = [Finding(what="policies", well=True, said=f"valid: {names}")]
+    findings.append(_proxy(config))
     findings += _weights(config, models)
     for name, upstream in config.upstreams.items():
         findings.append(_upstream(name, upstream, environment))
@@ -65,6 +66,24 @@ def examine(
         findings.append(Finding(what="store", well=False, said=said))
     findings.append(_ledger(config, state_dir, environment))
     return findings
+
+
+def _proxy(config: Config) -> Finding:
+    """What a proxy says that runs where this configuration has it; there need not be one."""
+    host, port = config.server.host, config.server.port
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    url = f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
+    try:
+        said = httpx.get(url + "/healthz", timeout=PATIENCE_SECONDS).json()
+        waits = httpx.get(url + "/readyz", timeout=PATIENCE_SECONDS).json()["waiting_for"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return Finding(what="proxy", well=True, said=f"none answers at {url}")
+    if "config" in said:
+        told = f"runs at {url} by an older configuration: {said['config']}, and so does `check`"
+        return Finding(what="proxy", well=False, said=told)
+    if waits:
+        return Finding(what="proxy", well=True, said=f"at {url} waits for {', '.join(waits)}")
+    return Finding(what="proxy", well=True, said=f"at {url} is ready")
 
 
 def look_at(day: Overview) -> Finding:

@@ -41,6 +41,8 @@ class Wanted:
     """True if the request marks what the provider shall cache, at a price of its own."""
     searches: bool = False
     """True if the provider may search the web."""
+    held: bool = False
+    """True if the provider adds to the prompt what it holds by an id; how much, nobody can tell."""
 
     def cut_to(self, input_tokens: int) -> Wanted:
         """The same with a shorter prompt."""
@@ -62,7 +64,11 @@ class Estimate:
         return self.input_tokens + self.output_tokens
 
 
-FACTS = (*_SCHEMAS, *LIMITS, "n", "best_of", "service_tier", "web_search_options", "cache_control")
+_HELD = ("previous_response_id", "conversation")
+FACTS = (
+    *(_SCHEMAS + LIMITS + _HELD),
+    *("n", "best_of", "service_tier", "web_search_options", "cache_control"),
+)
 """The keys of a request body that `wanted` looks at, besides its messages, input and prompt."""
 
 
@@ -90,13 +96,17 @@ def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) 
         tier=tier(body.get("service_tier")),
         writes_cache=any("cache_control" in part for part in _marked(body, known)),
         searches=searches or bool(body.get("web_search_options")),
+        held=_holds(body, known),
     )
 
 
 def estimate(price: Price | None, wanted: Wanted, *, default_output: int | None = None) -> Estimate:
     """The most it can cost: nothing cached, every answer as long as it may be, the dearest of
     the prices that can apply. `default_output` is used where the request sets no limit and is
-    the operator's word that answers are not longer; None: the model's own maximum."""
+    the operator's word that answers are not longer; None: the model's own maximum. A prompt of
+    which the provider holds a part is taken as long as the model can read."""
+    if wanted.held and price is not None:
+        wanted = wanted.cut_to(max(wanted.input_tokens, price.max_input or 0))
     most = price.max_output if price else None
     output = wanted.max_output if wanted.max_output is not None else default_output
     if output is None:
@@ -155,6 +165,12 @@ def _calls(items: list[Any]) -> Iterator[Any]:
             yield item
 
 
+def _holds(body: Mapping[str, Any], items: list[Any]) -> bool:
+    """True if the Responses API continues a conversation, fills in a template or looks up items."""
+    referred = any(isinstance(i, Mapping) and i.get("type") == "item_reference" for i in items)
+    return referred or isinstance(body.get("prompt"), Mapping) or any(map(body.get, _HELD))
+
+
 def _marked(body: Mapping[str, Any], messages: list[Any]) -> Iterator[Mapping[str, Any]]:
     """Where `cache_control` can stand."""
     yield body
@@ -184,7 +200,7 @@ def _parts(messages: list[Any]) -> int:
 def _prompts(prompt: Any) -> tuple[int, int]:
     """How many prompts the older API gets, and their tokens where they are given as tokens."""
     if not isinstance(prompt, list):
-        return int(prompt is not None), 0
+        return int(prompt is not None and not isinstance(prompt, Mapping)), 0
     tokens = [p for p in prompt if isinstance(p, (int, list)) or str(p).isdigit()]
     if any(isinstance(p, list) for p in tokens):
         return len(prompt), sum(len(p) for p in tokens if isinstance(p, list))
