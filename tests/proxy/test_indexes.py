@@ -67,3 +67,22 @@ def test_the_one_not_asked_for_longest_goes_first(asked: Callable[..., int]) -> 
     assert asked(sent("One more text.")) == indexes.MOST + 1
     assert asked(sent("Document 000.")) == indexes.MOST + 1
     assert asked(sent("Document 001.")) == indexes.MOST + 2
+
+
+@pytest.mark.parametrize(("seconds", "lives"), [(9, 9), (86_400, indexes.MOST_SECONDS)])
+def test_an_index_lives_as_long_as_the_policy_says_but_minutes_at_most(
+    seconds: int, lives: int
+) -> None:
+    now = 0.0
+    kept, built = Indexes(clock=lambda: now), []
+
+    def ask() -> int:
+        keeping = Keeping(owner="a", seconds=seconds)
+        kept.of(sent(), False, lambda: built.append(None), keeping)
+        return len(built)
+
+    assert ask() == 1
+    now = lives - 1
+    assert ask() == 1
+    now = lives
+    assert ask() == 2

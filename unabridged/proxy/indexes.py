@@ -14,6 +14,9 @@ from unabridged.compression.prompt import Compressed
 
 MOST = 128
 """Indexes that are kept; the one that was not asked for the longest time goes first."""
+MOST_SECONDS = 600
+"""However long a policy keeps contexts: an index holds names and numbers of the prompt, and no
+command that forgets a tenant reaches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ NOT_KEPT = Keeping()
 class Indexes:
     """Indexes by what they were made of. Safe to use from several threads."""
 
+    clock: Callable[[], float] = time.monotonic
     _kept: OrderedDict[bytes, tuple[float, Any]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,11 +46,12 @@ class Indexes:
         """The index of a shortened prompt: kept, or built now."""
         if not keeping.seconds:
             return build()
-        key, now = _key(compressed, by_place, keeping.owner), time.monotonic()
+        key, now = _key(compressed, by_place, keeping.owner), self.clock()
         with self._lock:
-            until, index = self._kept.pop(key, (now, None))
-        if until <= now:
-            index, until = build(), now + keeping.seconds
+            for old in [old for old, (until, _) in self._kept.items() if until <= now]:
+                del self._kept[old]
+            known = self._kept.pop(key, None)
+        until, index = known or (now + min(keeping.seconds, MOST_SECONDS), build())
         with self._lock:
             self._kept[key] = until, index
             while len(self._kept) > MOST:
