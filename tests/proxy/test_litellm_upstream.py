@@ -136,6 +136,50 @@ def test_a_stream_of_the_provider_is_a_stream_of_chunks(
     assert all(c["object"] == "chat.completion.chunk" for c in chunks)
 
 
+def streamed_gemini() -> list[bytes]:
+    said = [{**GEMINI, "candidates": [{"index": 0, "content": {
+                "role": "model", "parts": [{"text": text}]}, **end}]}
+            for text, end in (("At the", {}), (" river.", {"finishReason": "STOP"}))]  # fmt: skip
+    return [b"data: " + json.dumps(one).encode() + b"\r\n\r\n" for one in said]
+
+
+def test_a_stream_of_gemini_is_a_stream_of_chunks_too(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    upstream.reply(events(*streamed_gemini()))
+    got = ask(provided("gemini"), model="gemini-2.5-flash", stream=True)
+    lines = [line[6:] for line in got.text.splitlines() if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]", got.text
+    choices = [choice for line in lines[:-1] for choice in json.loads(line)["choices"]]
+    assert "".join(c["delta"].get("content") or "" for c in choices) == "At the river."
+    assert [c["finish_reason"] for c in choices if "finish_reason" in c] == ["stop"]
+
+
+def test_a_stream_that_cannot_be_read_leaves_no_word_of_it_in_the_log(
+    upstream: FakeUpstream,
+    provided: Callable[..., Proxy],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    upstream.reply(events(b"event: odd\ndata: The gauge is {secret\n\n"))
+    proxy = provided("cohere", "/v2/chat")
+    got = ask(proxy, model="command-r-plus", stream=True)
+    assert "upstream_error" in got.text
+    told = caplog.text + "".join(capfd.readouterr()) + proxy.log.getvalue()
+    assert "secret" not in told
+
+
+def test_embeddings_of_a_provider_come_back_in_openais_shape(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    upstream.reply(answer(json.dumps({"embeddings": [{"values": [0.25, 0.5]}]}).encode()))
+    said = {"model": "text-embedding-004", "input": ["Where is the gauge?"]}
+    got = httpx.post(provided("gemini").url + "/embeddings", json=said, timeout=90)
+    assert got.status_code == 200, got.text
+    assert got.json()["data"][0]["embedding"] == [0.25, 0.5]
+    assert "Where is the gauge?" in upstream.seen[0].body.decode()
+
+
 def test_a_providers_refusal_is_told_in_openais_envelope(
     upstream: FakeUpstream, provided: Callable[..., Proxy]
 ) -> None:
@@ -186,7 +230,10 @@ def test_the_messages_api_of_a_provider_passes_in_its_own_shape(
     assert got.json()["content"][0]["text"] == "At the river."
 
 
-def test_what_a_provider_has_no_path_for_is_not_found(provided: Callable[..., Proxy]) -> None:
-    got = ask(provided("anthropic"), "/audio/speech")
+@pytest.mark.parametrize("path", ["/audio/speech", "/responses"])
+def test_what_a_provider_has_no_path_for_is_not_found(
+    provided: Callable[..., Proxy], path: str
+) -> None:
+    got = ask(provided("anthropic"), path)
     assert got.status_code == 404
     assert "/chat/completions" in got.json()["error"]["message"]

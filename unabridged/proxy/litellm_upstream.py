@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -26,10 +27,11 @@ METHODS = {
     "/chat/completions": "acompletion",
     "/completions": "atext_completion",
     "/embeddings": "aembedding",
-    "/responses": "aresponses",
     "/messages": "aanthropic_messages",
 }
-"""Paths that a provider can be asked by, and the router's method for each."""
+"""Paths that a provider can be asked by, and the router's method for each. Not `/responses`: for
+that litellm imports a package (mcp) that it does not bring along."""
+LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 # fmt: off
 FIELDS = frozenset((
@@ -121,6 +123,9 @@ class LitellmUpstream:
             import litellm
             from litellm.router import Router
 
+            for name in LOGGERS:
+                # It logs chunks of answers when one cannot be read.
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
             litellm.suppress_debug_info = True
             litellm.telemetry = False
             litellm.drop_params = True
@@ -193,6 +198,7 @@ class LitellmUpstream:
         response = getattr(error, "response", None)
         wait = getattr(response, "headers", {}).get("retry-after")
         message = str(getattr(error, "message", "") or type(error).__name__)
+        message = message.partition("\nTraceback")[0]
         code = getattr(error, "code", None)
         return _refused(
             status,

@@ -16,6 +16,8 @@ from unabridged.proxy.app import App
 
 EVERY_SECONDS = 1.0
 """How often the file is looked at."""
+FIXED = ("server", "store", "money", "budgets")
+"""Parts of the configuration that count from the start to the end."""
 
 
 class Live:
@@ -69,8 +71,9 @@ class Live:
                 said = "" if not self.trouble else "the configuration in force is the file's again"
             else:
                 said = "the configuration was reloaded"
-                if config.server != self.config.server or config.store != self.config.store:
-                    said += "; what changed under server and store counts after a restart"
+                fixed = [n for n in FIXED if getattr(config, n) != getattr(self.config, n)]
+                if fixed:
+                    said += f"; what changed under {', '.join(fixed)} counts after a restart"
                 self.app = self.app.renew(self.app, config)
             self.trouble = ""
         except Exception as error:
