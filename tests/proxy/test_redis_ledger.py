@@ -9,9 +9,10 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -582,9 +583,9 @@ def test_old_and_new_versions_of_the_functions_can_stand_side_by_side(run: Any) 
 
 
 def _spenders(
-    server: ValkeyServer, database: str, count: int, seconds: float, lanes: int = 50
+    store: str, database: str, count: int, seconds: float, lanes: int = 50
 ) -> list[subprocess.Popen[str]]:
-    program = [sys.executable, ledger_world.__file__, url(server), database, str(seconds)]
+    program = [sys.executable, ledger_world.__file__, store, database, str(seconds)]
     return [
         subprocess.Popen([*program, str(lanes), str(seed)], stdout=subprocess.PIPE, text=True)
         for seed in range(count)
@@ -633,7 +634,7 @@ def test_four_processes_of_fifty_requests_never_pass_a_limit_by_a_nano_dollar(
     """LiteLLM #34732, #26672; Bifrost #3547: per-replica counters leak past the cap."""
 
     async def told(ours: World) -> None:
-        processes = _spenders(server, database, 4, 4.0)
+        processes = _spenders(url(server), database, 4, 4.0)
         await _watch(ours, processes)
         said = [json.loads(process.communicate()[0]) for process in processes]
         spent = await _quiet(ours)
@@ -651,7 +652,7 @@ def test_proxies_killed_in_mid_request_leave_nothing_reserved_and_the_sums_agree
     """LiteLLM #27639, #36926, #27735, #40050: counters that no release ever freed."""
 
     async def told(ours: World) -> None:
-        processes = _spenders(server, database, 4, 5.0)
+        processes = _spenders(url(server), database, 4, 5.0)
         watching = asyncio.create_task(_watch(ours, processes))
         dice = random.Random(7)
         await asyncio.sleep(2.5)
@@ -666,6 +667,100 @@ def test_proxies_killed_in_mid_request_leave_nothing_reserved_and_the_sums_agree
         assert 0 < spent["org"] <= SHARED[0].amount
 
     run(told)
+
+
+@dataclass
+class Stores:
+    """A store, its replica, and the name under which proxies know the one that is in use."""
+
+    primary: ValkeyServer
+    replica: ValkeyServer
+    name: Path
+
+    def use(self, server: ValkeyServer) -> None:
+        fresh = self.name.with_suffix(".new")
+        fresh.symlink_to(str(server.unix_socket_path))
+        fresh.replace(self.name)
+
+    def ask(self, server: ValkeyServer) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(server.unix_socket_path))
+
+
+async def _killed(stores: Stores) -> None:
+    stores.primary.terminate()
+    await asyncio.sleep(0.3)
+    stores.primary.start()
+
+
+async def _paused(stores: Stores) -> None:
+    pid = stores.primary._process.pid
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(3)
+    os.kill(pid, signal.SIGCONT)
+
+
+async def _emptied(stores: Stores) -> None:
+    stores.ask(stores.primary).flushall()
+
+
+async def _restored(stores: Stores) -> None:
+    """From a backup that is a second old."""
+    stores.ask(stores.primary).save()
+    await asyncio.sleep(1)
+    stores.primary.terminate()
+    stores.primary.start()
+
+
+async def _promoted(stores: Stores) -> None:
+    replica = stores.ask(stores.replica)
+    replica.replicaof("127.0.0.1", stores.primary.port)
+    for _ in range(100):
+        if replica.info("replication")["master_link_status"] == "up":
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    replica.replicaof("NO", "ONE")
+    await asyncio.sleep(0.3)  # what was written meanwhile is not on the replica
+    stores.use(stores.replica)
+    stores.primary.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disaster", [_killed, _paused, _emptied, _restored, _promoted])
+def test_whatever_befalls_the_store_in_mid_load_the_books_agree_afterwards(
+    tmp_path: Path, database: str, disaster: Callable[[Stores], Awaitable[None]]
+) -> None:
+    """Nothing stays reserved, each counter is the sum of the ledger, and the limits are passed by
+    no more than what was in flight when the store lost its reservations."""
+    lanes, largest = 2 * 10, 30_000_000
+
+    async def told(stores: Stores) -> None:
+        processes = _spenders(f"unix://{stores.name}", database, 2, 6.0, lanes // 2)
+        async with world(f"unix://{stores.name}", database) as ours:
+            for _ in range(400):
+                await ours.journal.round()
+                if (await sql_sum(ours))[0] > 20:
+                    break
+                await asyncio.sleep(0.05)
+            await ours.client.connection_pool.disconnect()
+            await disaster(stores)
+            said = [json.loads((await asyncio.to_thread(p.communicate))[0]) for p in processes]
+        async with world(f"unix://{stores.name}", database) as ours:
+            ours.ledger.orgs.add("acme")
+            spent = (await _quiet(ours))["org"]
+        charged = sum(one["charged"] for one in said)
+        assert 0 < spent <= charged
+        assert spent >= charged - lanes * largest
+        assert spent <= SHARED[0].amount + lanes * largest
+
+    with (
+        running_store(tmp_path / "a", port=None) as primary,
+        running_store() as replica,
+        tempfile.TemporaryDirectory(prefix="ub") as short,
+    ):
+        stores = Stores(primary, replica, Path(short) / "store")
+        stores.use(primary)
+        asyncio.run(told(stores))
 
 
 def test_a_hold_knows_its_entry() -> None:

@@ -126,6 +126,8 @@ class Journal:
         self._ledger = ledger
         self._on_trouble = on_trouble
         self._generations: dict[str, str] = {}
+        self._older: set[tuple[str, str]] = set()
+        """Generations whose store was found to have gone back in time."""
 
     async def run(self) -> None:
         """Copies until it is cancelled."""
@@ -155,9 +157,12 @@ class Journal:
         copied = 0
         while True:
             before = await asyncio.to_thread(self._books.position, org, generation)
+            if await self._went_back(org, generation, stream, before):
+                self._older.add((org, generation))
             items = await _done(self._client.xrange(stream, "(" + before, "+", count=BATCH))
             if not items:
-                await self._look_back(org, generation, stream, before)
+                if (org, generation) in self._older:
+                    await self._rebuild(org, generation, stream)
                 return copied
             found = [Entry.of(json.loads(fields["e"])) for _, fields in items]
             after = items[-1][0]
@@ -177,14 +182,21 @@ class Journal:
                 return generation
             await asyncio.to_thread(self._books.advance, org, fence, generation)
 
-    async def _look_back(self, org: str, generation: str, stream: str, position: str) -> None:
-        """A stream that ends before what was copied from it comes from an old backup, and so do
-        the counters: all are seeded anew."""
-        if position == START:
-            return
+    async def _went_back(self, org: str, generation: str, stream: str, position: str) -> bool:
+        """True if the stream lacks the last entry that was copied from it, which is always left
+        there: then it comes from an old backup, whatever has been added since."""
+        if position == START or await _done(self._client.xrange(stream, position, position)):
+            return False
+        # Another worker may have copied more meanwhile, and left its own last entry.
+        return await asyncio.to_thread(self._books.position, org, generation) == position
+
+    async def _rebuild(self, org: str, generation: str, stream: str) -> None:
+        """Has all counters seeded anew: they are as old as the backup. Comes to nothing, and is
+        tried again in the next round, if an entry was added since all had been copied."""
+        self._on_trouble(f"the store of {org!r} went back in time; its counters are rebuilt")
         last = await _done(self._client.xrevrange(stream, count=1))
-        if not last or _order(last[0][0]) < _order(position):
-            self._on_trouble(f"the store of {org!r} went back in time; its counters are rebuilt")
+        position = await asyncio.to_thread(self._books.position, org, generation)
+        if not last or _order(last[0][0]) <= _order(position):
             await self._ledger.renew(org, generation, last[0][0] if last else "")
 
     async def _resend(self, org: str) -> None:
