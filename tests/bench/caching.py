@@ -105,7 +105,8 @@ def prefixes(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     conversations = [asked_by(json.loads(line)["messages"]) for line in lines]
     with tempfile.TemporaryDirectory() as place, FakeUpstream() as upstream:
-        sent = replayed(conversations, upstream, Path(place))
+        halves = {"history": 0.5, "instruction": 0.5}  # else little of such a conversation is cut
+        sent = replayed(conversations, upstream, Path(place), keep=halves)
     came = [len(json.dumps(each, ensure_ascii=False, separators=(",", ":")).encode())
             for requests in conversations for each in requests]  # fmt: skip
     went = [len(body) for bodies in sent for body in bodies]
