@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,8 +64,6 @@ def probability(classifier: TokenClassifier, text: str, word: str) -> float:
 
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_trained_model_keeps_what_was_labelled(tmp_path: Path, method: str) -> None:
-    from dataclasses import replace
-
     base = make("mbert", tmp_path / "base")
     recipe = replace(QUICK, method=method, learning_rate=2e-2 if method == "lora" else 3e-3)
     out = tmp_path / "out"
@@ -83,8 +84,6 @@ def test_questions_make_a_classifier_that_asks(tmp_path: Path) -> None:
         Asked(text=e.text, kept=e.kept, question="what is green", answers=bool(e.kept))
         for e in labelled(40)
     ]
-    from dataclasses import replace
-
     out = tmp_path / "out"
     fit(examples, base, out, replace(QUICK, epochs=1), base_source="path:x", quiet=True)
     classifier = TokenClassifier(out, base=base, threads=1)
@@ -108,3 +107,37 @@ def test_a_crop_holds_a_kept_word_and_whole_words() -> None:
         assert start == 0 or text[start - 1] == " "
     assert cropped(text, [], 0, random.Random(1)) == (0, len(text))
     assert cropped("a b", [], 5, random.Random(1)) == (0, 3)
+
+
+LONG = replace(QUICK, epochs=90, patience=90)
+"""Long enough to be broken off."""
+
+BROKEN_OFF = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_fit_classifier import LONG, fit, labelled
+fit(labelled(40), Path(sys.argv[2]), Path(sys.argv[3]), LONG, base_source="path:x", quiet=True)
+"""
+
+
+def test_a_run_that_was_broken_off_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    base, out = make("mbert", tmp_path / "base"), tmp_path / "out"
+    here = str(Path(__file__).parent)
+    running = subprocess.Popen([sys.executable, "-c", BROKEN_OFF, here, str(base), str(out)])
+    states: list[Path] = []
+    while not states and running.poll() is None:
+        time.sleep(0.01)
+        # Written last of all that a checkpoint holds.
+        states = sorted(out.glob("checkpoints/*-*/trainer_state.json"))
+    time.sleep(0.1)  # for the rest of the file
+    running.kill()
+    running.wait()
+    state = json.loads(states[-1].read_text())
+    assert 0 < state["global_step"] < state["max_steps"]
+    state["log_history"].append({"step": 1, "eval_loss": 123.0})
+    states[-1].write_text(json.dumps(state))
+    done = fit(labelled(40), base, out, LONG, base_source="path:x", resume=True, quiet=True)
+    assert done.steps == state["max_steps"]
+    log = json.loads((out / RECORD).read_text())["log"]
+    assert {"step": 1.0, "eval_loss": 123.0} in log
