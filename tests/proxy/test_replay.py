@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2 as httpx
 import openai
 import pytest
-from conftest import Proxy
+from conftest import Proxy, fake_steps
 from fake_upstream import FakeUpstream, Reply
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -101,6 +102,32 @@ def test_with_policies_on_only_prompt_text_is_cut(
         check_same_but_for_texts(json.loads(seen.body), recording.request)
     assert (got.status_code, got.content) == (recording.status, recording.answer)
     assert "Traceback" not in proxy.log.getvalue()
+
+
+def with_riddles(recording: Recording) -> Recording | None:
+    """The recording with a word at the end of each choice that can be restored; None: it is no
+    whole answer of a chat."""
+    if recording.status != 200 or not recording.answer.startswith(b"{"):
+        return None
+    said = json.loads(recording.answer)
+    choices = [c for c in said.get("choices", ()) if (c.get("message") or {}).get("content")]
+    for choice in choices:
+        choice["message"]["content"] += " SHORT"
+    headers = [(k, v) for k, v in recording.headers if k.lower() != "content-length"]
+    answer = json.dumps(said, ensure_ascii=False).encode()
+    return replace(recording, answer=answer, headers=headers) if choices else None
+
+
+@pytest.mark.parametrize("recording", filter(None, map(with_riddles, ALL)), ids=lambda r: r.name)
+def test_with_policies_on_only_restored_spans_of_the_answer_differ(
+    upstream: FakeUpstream, serve: Serve, recording: Recording
+) -> None:
+    upstream.reply(reply(recording))
+    got = sent(serve(steps=fake_steps()), recording)
+    assert got.headers["x-unabridged-recovered"] == str(recording.answer.count(b" SHORT"))
+    assert got.content == recording.answer.replace(b" SHORT", b" SHORTENED")
+    theirs = {k.lower(): v for k, v in recording.headers}
+    assert theirs.items() <= dict(got.headers).items()
 
 
 @pytest.mark.parametrize("recording", ALL, ids=lambda r: r.name)
