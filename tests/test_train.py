@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -76,44 +73,6 @@ def test_from_texts_to_a_model_that_keeps_what_answers_need(texts: Path, tmp_pat
     assert half["got"] <= half["asked"] and half["tokens_per_second"] > 0
     assert third["retention"] > 0.9
     assert installed_classifier(f"path:{out}")() is not None
-
-
-def checkpoints(out: Path) -> list[Path]:
-    """The earliest first."""
-    found = (out / "checkpoints").glob("checkpoint-*")
-    return sorted(found, key=lambda place: int(place.name.rpartition("-")[2]))
-
-
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
-    texts: Path, tmp_path: Path
-) -> None:
-    base = make("mbert", tmp_path / "base")
-    labels, out = tmp_path / "labels.jsonl", tmp_path / "model"
-    run("label", "--texts", texts, "--teacher", "answers", "--out", labels)
-    how = (
-        "fit", labels, "--out", out, "--encoder", f"path:{base}", "--layers", 0, "--rank", 4,
-        "--epochs", 4, "--threads", 1, "--quiet",
-    )  # fmt: skip
-    command = [sys.executable, "-m", "unabridged", "train", *map(str, how)]
-    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 120
-    # When there is a second one, the first is whole.
-    while len(checkpoints(out)) < 2:
-        assert time.monotonic() < end and killed.poll() is None
-        time.sleep(0.01)
-    killed.kill()
-    killed.wait()
-    first, *later = checkpoints(out)
-    for each in later:
-        shutil.rmtree(each)
-    file = first / "trainer_state.json"
-    state = json.loads(file.read_text())
-    state["log_history"].append({"step": 0, "eval_loss": 77.0})
-    file.write_text(json.dumps(state))
-    run(*how, "--resume")
-    log = json.loads((out / "training.json").read_text())["log"]
-    assert {"step": 0, "eval_loss": 77.0} in log
-    assert not (out / "checkpoints").exists()
 
 
 def test_questions_train_a_classifier_that_asks(texts: Path, tmp_path: Path) -> None:

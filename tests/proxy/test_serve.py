@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import config_for
+from conftest import config_for, serving
 from fake_upstream import DONE, FakeUpstream, delta, events
+from page_client import soon
 
+from unabridged.compression.tokens import _encoding_counter
 from unabridged.proxy.serve import NotServable, assemble, state_home
 
 RUN = """
@@ -123,6 +125,20 @@ def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
     assert int(running.stdout.readline()) > 50_000
     running.terminate()
     running.communicate(timeout=20)
+
+
+def test_tokenizers_are_loaded_before_it_is_ready(upstream: FakeUpstream, tmp_path: Path) -> None:
+    """Loading one holds up everything else, and streams that pass through are counted, too."""
+    loaded = _encoding_counter.cache_info
+    _encoding_counter.cache_clear()
+    with serving(config_for(upstream.url, policy="off"), tmp_path, models=tmp_path) as proxy:
+        soon(lambda: httpx.get(proxy.root + "/readyz").status_code == 200)
+        assert loaded().currsize == 1
+        upstream.reply(events(delta("word "), DONE))
+        asked = {"model": "m", "messages": [], "stream": True}
+        httpx.post(proxy.url + "/chat/completions", json=asked)
+        proxy.receipt()
+    assert loaded().currsize == 1
 
 
 def test_two_assemblies_share_nothing(upstream: FakeUpstream, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from unabridged.compression.plan import allot
 from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
 from unabridged.compression.split import split
-from unabridged.compression.tokens import counter, known_words
+from unabridged.compression.tokens import UnknownTokenizer, counter, known_words
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config
 from unabridged.policies.config import Upstream as UpstreamSettings
@@ -364,6 +364,11 @@ def assemble(
         )
 
     def warm() -> None:
+        for tokenizer in {each.tokenizer for each in config.upstreams.values()}:
+            with contextlib.suppress(UnknownTokenizer):
+                # A quarter of a second in which nothing else runs, even for what passes through:
+                # a stream whose usage is not told is counted at its end.
+                counter("", tokenizer)
         for choice in _choices(config):
             with contextlib.suppress(StepFailed):
                 exchange.abridge.warm(choice)
