@@ -218,8 +218,9 @@ def _shelves(config: Path | None) -> Iterator[Shelves]:
 @contextlib.contextmanager
 def open_store(settled: Config, home: Path) -> Iterator[RedisCache]:
     """The store that the proxies use; the embedded one is started if none runs."""
-    from unabridged.proxy.cache import Breaker, RedisCache, client
+    from unabridged.proxy.cache import Breaker, RedisCache
     from unabridged.proxy.store import EmbeddedStore, store_url
+    from unabridged.proxy.store_client import connect
 
     url = store_url(settled.store, os.environ)
     embedded = None if url else EmbeddedStore(home)
@@ -227,7 +228,7 @@ def open_store(settled: Config, home: Path) -> Iterator[RedisCache]:
         embedded.start()
     target = url or (embedded.url if embedded else "")
     try:
-        yield RedisCache(client(target, timeout_ms=STORE_MS), Breaker())
+        yield RedisCache(connect(target, timeout_ms=STORE_MS), Breaker())
     finally:
         if embedded is not None:
             embedded.stop()

@@ -29,7 +29,8 @@ from unabridged.proxy.cache import Breaker
 from unabridged.proxy.database import open_database
 from unabridged.proxy.journal import Journal, SqlBooks
 from unabridged.proxy.ledger import Claim, Entry, Hold, LedgerDown, Reserved, counters
-from unabridged.proxy.redis_ledger import RedisLedger, client
+from unabridged.proxy.redis_ledger import RedisLedger
+from unabridged.proxy.store_client import close, connect_async
 
 NOW = 1_790_000_000_000
 """A Monday in September 2026, in milliseconds."""
@@ -80,14 +81,14 @@ async def world(
     """`timeout_ms` is long, because the machine that runs tests may be busy."""
     engine = open_database(database)
     books = SqlBooks(engine)
-    asking = client(store_url, timeout_ms=timeout_ms)
+    asking = connect_async(store_url, timeout_ms=timeout_ms)
     ledger = RedisLedger(asking, books, breaker or Breaker(), timeout_ms=timeout_ms)
     troubles: list[str] = []
     journal = Journal(asking, books, ledger, on_trouble=troubles.append)
     try:
         yield World(asking, books, ledger, journal, engine, troubles)
     finally:
-        await asking.aclose()
+        await close(asking)
         engine.dispose()
 
 

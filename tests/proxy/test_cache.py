@@ -17,9 +17,9 @@ from unabridged.proxy.cache import (
     MemoryCache,
     RedisCache,
     StoreDown,
-    client,
 )
 from unabridged.proxy.store import EmbeddedStore
+from unabridged.proxy.store_client import connect
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore
 def cache(request: pytest.FixtureRequest, embedded: EmbeddedStore) -> Cache:
     if request.param == "memory":
         return MemoryCache()
-    client(embedded.url, timeout_ms=500).flushall()
-    return RedisCache(client(embedded.url, timeout_ms=500), Breaker())
+    connect(embedded.url, timeout_ms=500).flushall()
+    return RedisCache(connect(embedded.url, timeout_ms=500), Breaker())
 
 
 def test_what_is_put_can_be_got_in_any_order(cache: Cache) -> None:
@@ -96,7 +96,7 @@ def test_one_success_forgets_the_failures_before_it() -> None:
 
 
 def test_a_store_that_is_not_there_fails_fast_and_then_is_not_asked_at_all() -> None:
-    cache = RedisCache(client("unix:///nowhere/at/all.sock", timeout_ms=75), Breaker())
+    cache = RedisCache(connect("unix:///nowhere/at/all.sock", timeout_ms=75), Breaker())
     for _ in range(FAILURES + 1):
         with pytest.raises(StoreDown):
             cache.get(["a"])
@@ -111,7 +111,7 @@ def test_a_store_that_accepts_and_never_answers_costs_one_timeout(tmp_path: Path
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "silent.sock"))
         silent.listen()
-        cache = RedisCache(client(f"unix://{tmp_path}/silent.sock", timeout_ms=75), Breaker())
+        cache = RedisCache(connect(f"unix://{tmp_path}/silent.sock", timeout_ms=75), Breaker())
         start = time.perf_counter()
         with pytest.raises(StoreDown):
             cache.get(["a"])
@@ -119,7 +119,7 @@ def test_a_store_that_accepts_and_never_answers_costs_one_timeout(tmp_path: Path
 
 
 def test_a_list_never_grows_past_its_limit(embedded: EmbeddedStore) -> None:
-    cache = RedisCache(client(embedded.url, timeout_ms=500), Breaker())
+    cache = RedisCache(connect(embedded.url, timeout_ms=500), Breaker())
     for n in range(5):
         cache.push("list", [f"{n}a", f"{n}b"], most=3)
     assert cache.newest("list", 10) == ["4b", "4a", "3b"]

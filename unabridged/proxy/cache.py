@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from unabridged.proxy.store_client import STORE_ERRORS
 
 FAILURES = 5
 """Failures in a row after which the store is left alone."""
@@ -175,22 +175,8 @@ class RedisCache:
         self._breaker.admit()
         try:
             result = command(self._client)
-        except (redis.RedisError, OSError) as error:
+        except STORE_ERRORS as error:
             self._breaker.failed()
             raise StoreDown(type(error).__name__) from error
         self._breaker.worked()
         return result
-
-
-def client(url: str, *, timeout_ms: int) -> redis.Redis:
-    """A client that never waits longer than `timeout_ms` for one answer and never tries again by
-    itself. `url` is redis://, rediss:// or unix://PATH."""
-    seconds = timeout_ms / 1000
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-        protocol=2,
-    )

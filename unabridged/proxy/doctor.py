@@ -15,12 +15,13 @@ import httpx2 as httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from unabridged.policies.config import Config, Upstream
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
 from unabridged.proxy.database import database_url, open_database
 from unabridged.proxy.overview import overview, reasons
 from unabridged.proxy.page_answers import Overview
 from unabridged.proxy.refusal import dollars
 from unabridged.proxy.store import RECEIPTS, EmbeddedStore, StoreNotStarted, store_url
+from unabridged.proxy.store_client import connect
 from unabridged.proxy.weights import Source, UnknownSource, locate
 
 PATIENCE_SECONDS = 5.0
@@ -202,7 +203,7 @@ def _store(url: str | None, state_dir: Path) -> Iterator[RedisCache]:
         embedded.start()
         url, stop = embedded.url, embedded.stop
     try:
-        yield RedisCache(client(url, timeout_ms=int(PATIENCE_SECONDS * 1000)), Breaker())
+        yield RedisCache(connect(url, timeout_ms=int(PATIENCE_SECONDS * 1000)), Breaker())
     finally:
         if stop is not None:
             stop()

@@ -17,9 +17,6 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from unabridged.proxy.cache import Breaker, StoreDown
 from unabridged.proxy.gathered import Gathered
@@ -33,13 +30,12 @@ from unabridged.proxy.ledger import (
     Refused,
     Reserved,
 )
+from unabridged.proxy.store_client import STORE_ERRORS
 
 GRACE_MS = 48 * 3_600_000
 """How long a counter outlives its window, for entries that are settled late."""
 RESENT_SECONDS = 30.0
 """How long a settled entry is remembered, to be sent again if the store is emptied."""
-CONNECTIONS = 16
-"""Of one process; more requests at once take turns, for an answer takes a tenth of a ms."""
 SETTLE_SECONDS = 2.0
 """Longest wait of what is settled for its turn; the store itself has no more than the others'."""
 SEED_SECONDS = 2.0
@@ -68,23 +64,6 @@ class Books(Protocol):
 def prefix(org: str) -> str:
     """What all keys of one organisation begin with. The tag puts them on one node of a cluster."""
     return f"unabridged:{{{quote(org, safe='')}}}:"
-
-
-def client(url: str, *, timeout_ms: int) -> redis.asyncio.Redis:
-    """A client that waits no longer than `timeout_ms` for one answer and never tries twice."""
-    seconds = timeout_ms / 1000
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=seconds,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-        decode_responses=True,
-        protocol=2,
-    )
-    return redis.asyncio.Redis.from_pool(pool)
 
 
 _Call = tuple[str, str, Sequence[str]]
@@ -176,7 +155,7 @@ class RedisLedger:
         try:
             async with asyncio.timeout(SEED_SECONDS), self._seeding.setdefault(org, asyncio.Lock()):
                 await self._seed_alone(org, counters)
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_ERRORS as error:
             self._breaker.failed()
             raise LedgerDown(f"counters cannot be rebuilt: {type(error).__name__}") from error
 
@@ -212,9 +191,9 @@ class RedisLedger:
             # Nobody waits for what is settled, so a busy moment of our own is no failure there.
             async with asyncio.timeout(SETTLE_SECONDS if name == "settle" else self._seconds):
                 answer = await self._ask((f"unabridged_{name}_{functions()[1]}", prefix(org), args))
-            if isinstance(answer, RedisError):
+            if isinstance(answer, Exception):
                 raise answer
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_ERRORS as error:
             self._breaker.failed()
             raise LedgerDown(f"{name}: {type(error).__name__}") from error
         except StoreDown as error:
@@ -222,7 +201,7 @@ class RedisLedger:
         self._breaker.worked()
         return answer
 
-    async def _ask_all(self, calls: Sequence[_Call]) -> list[list[str] | RedisError]:
+    async def _ask_all(self, calls: Sequence[_Call]) -> list[list[str] | Exception]:
         """One trip to the store for all, and two more if it does not know the functions yet."""
         answers = await self._send(calls)
         strange = [n for n, answer in enumerate(answers) if "Function not found" in str(answer)]
@@ -234,7 +213,7 @@ class RedisLedger:
                 answers[n] = answer
         return answers
 
-    async def _send(self, calls: Sequence[_Call]) -> list[list[str] | RedisError]:
+    async def _send(self, calls: Sequence[_Call]) -> list[list[str] | Exception]:
         pipe = self._client.pipeline(transaction=False)
         for function, start, args in calls:
             pipe.fcall(function, 1, start + "epoch", start, *args)

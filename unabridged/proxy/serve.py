@@ -38,7 +38,7 @@ from unabridged.policies.policy import Policy
 from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.admin import Admin
 from unabridged.proxy.app import App
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
 from unabridged.proxy.callers import Callers
 from unabridged.proxy.classifiers import Classifiers
 from unabridged.proxy.comparison import Asker
@@ -74,6 +74,7 @@ from unabridged.proxy.store import (
     server_secret,
     store_url,
 )
+from unabridged.proxy.store_client import connect
 from unabridged.proxy.tracing import open_tracing
 from unabridged.proxy.treasury import open_records, open_treasury
 from unabridged.proxy.upstream import HttpUpstream
@@ -449,7 +450,7 @@ def _open_store(config: Config, state_dir: Path, environment: Mapping[str, str])
     revive = embedded.revive if embedded else lambda: None
     breaker = Breaker(on_rest=revive)
     target = url or (embedded.url if embedded else "")
-    cache = RedisCache(client(target, timeout_ms=config.store.timeout_ms), breaker)
+    cache = RedisCache(connect(target, timeout_ms=config.store.timeout_ms), breaker)
 
     def share(lines: list[str]) -> None:
         with contextlib.suppress(StoreDown):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from unabridged.policies import config
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown, client
+from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
+from unabridged.proxy.store_client import connect
 
 RECEIPTS = "unabridged:receipts"
 RECEIPTS_KEPT = 1000
@@ -99,7 +100,7 @@ class EmbeddedStore:
 
     def _answers(self) -> bool:
         with contextlib.suppress(StoreDown):
-            RedisCache(client(self.url, timeout_ms=500), Breaker()).ping()
+            RedisCache(connect(self.url, timeout_ms=500), Breaker()).ping()
             return True
         return False
 

@@ -20,9 +20,10 @@ from unabridged.proxy.cache import Breaker
 from unabridged.proxy.database import database_url, open_database
 from unabridged.proxy.journal import Journal, SqlBooks
 from unabridged.proxy.price import load_prices
-from unabridged.proxy.redis_ledger import RedisLedger, client
+from unabridged.proxy.redis_ledger import RedisLedger
 from unabridged.proxy.spending import Spendings
 from unabridged.proxy.spool import Spool
+from unabridged.proxy.store_client import STORE_ERRORS, close, connect_async
 from unabridged.proxy.till import Till
 from unabridged.proxy.virtual_keys import KeyRing, pepper
 from unabridged.proxy.workers import Workers
@@ -57,6 +58,10 @@ class Treasury:
         what was settled is copied, as far as store and database answer."""
         work = (self.journal.run(), self.spendings.till.run(), self._look())
         tasks = [asyncio.create_task(each) for each in work]
+        # The first request shall not wait for connections, in a cluster to all its nodes.
+        with contextlib.suppress(*STORE_ERRORS):
+            async with asyncio.timeout(1):
+                await self.client.ping()
         try:
             yield
         finally:
@@ -66,10 +71,7 @@ class Treasury:
                     await self.spendings.till.close()
                     await self.journal.round()
             for each in (self.client, self.copying):
-                await each.aclose()
-                # A pool that is not empty imports a module when it is collected. At the end of a
-                # process that is still loading a model in a thread, that would wait for ever.
-                each.connection_pool.reset()  # type: ignore[no-untyped-call]
+                await close(each)
             self.engine.dispose()
 
     async def _look(self) -> None:
@@ -123,7 +125,7 @@ def open_treasury(
     """Everything but what `Treasury.running` starts. `revive` is called when the store does not
     answer. Raises BadPriceMap."""
     timeout = config.store.timeout_ms
-    asking, copying = (client(store_url, timeout_ms=ms) for ms in (timeout, COPYING_MS))
+    asking, copying = (connect_async(store_url, timeout_ms=ms) for ms in (timeout, COPYING_MS))
     books = SqlBooks(records.engine)
     ledger = RedisLedger(asking, books, Breaker(on_rest=revive), timeout_ms=timeout)
     troubled = seldom(on_trouble)
