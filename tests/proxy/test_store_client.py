@@ -302,6 +302,8 @@ def test_a_proxy_holds_a_budget_in_a_cluster(
     def ask() -> httpx.Response:
         return httpx.post(f"{proxy.url}/chat/completions", json=asked, timeout=30)
 
+    for node in cluster.nodes:
+        assert node.client.function_list(library="unabridged_ledger_*"), "known before it is needed"
     assert ask().status_code == 200
     assert len(upstream.seen) == 1
     (counter,) = [key for keys in cluster.held() for key in keys if ":c:" in key]

@@ -86,6 +86,11 @@ class RedisLedger:
         self.orgs: set[str] = set()
         """Organisations that this process has asked about."""
 
+    async def load(self) -> None:
+        """Has the store know the functions: in a cluster, each of its nodes."""
+        loading: Any = self._client.function_load(functions()[0], replace=True)
+        await loading
+
     async def reserve(self, hold: Hold) -> Reserved | Refused:
         """See Ledger."""
         lost = json.dumps(_lost(hold.entry).record()) if hold.journaled else ""
@@ -206,8 +211,7 @@ class RedisLedger:
         answers = await self._send(calls)
         strange = [n for n, answer in enumerate(answers) if "Function not found" in str(answer)]
         if strange:
-            loading: Any = self._client.function_load(functions()[0], replace=True)
-            await loading
+            await self.load()
             again = await self._send([calls[n] for n in strange])
             for n, answer in zip(strange, again, strict=True):
                 answers[n] = answer

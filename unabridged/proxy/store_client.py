@@ -100,7 +100,7 @@ def _node(url: str) -> str | None:
 class _Cluster(redis.RedisCluster):
     def determine_slot(self, *args: Any) -> int | None:
         # The library would ask the store each time which arguments of a function are keys.
-        if args[0] == "FCALL":
+        if args[0] == "FCALL" and int(args[2]):
             return int(self.keyslot(args[3]))  # type: ignore[no-untyped-call]
         return super().determine_slot(*args)
 
@@ -112,7 +112,7 @@ class _Cluster(redis.RedisCluster):
 class _AsyncCluster(redis.asyncio.RedisCluster):
     async def _determine_slot(self, command: str, *args: Any) -> int:
         # As above. If the library calls this otherwise one day, it costs a round trip.
-        if command == "FCALL":
+        if command == "FCALL" and int(args[1]):
             return int(self.keyslot(args[2]))
         return int(await super()._determine_slot(command, *args))
 

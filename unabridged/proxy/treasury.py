@@ -47,6 +47,7 @@ class Treasury:
     ring: KeyRing
     engine: Engine
     journal: Journal
+    ledger: RedisLedger
     client: redis.asyncio.Redis
     copying: redis.asyncio.Redis
     """The journal's own connections."""
@@ -61,7 +62,7 @@ class Treasury:
         # The first request shall not wait for connections, in a cluster to all its nodes.
         with contextlib.suppress(*STORE_ERRORS):
             async with asyncio.timeout(1):
-                await self.client.ping()
+                await self.ledger.load()
         try:
             yield
         finally:
@@ -142,6 +143,7 @@ def open_treasury(
         ring=records.ring,
         engine=records.engine,
         journal=Journal(copying, books, ledger, on_trouble=troubled),
+        ledger=ledger,
         client=asking,
         copying=copying,
         on_trouble=troubled,
