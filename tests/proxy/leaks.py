@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from fake_upstream import Seen
@@ -65,20 +66,23 @@ def spans(receipts: Iterable[Receipt]) -> list[str]:
     return [span.to_json() for span in exporter.get_finished_spans()]
 
 
-def leaked(requests: Iterable[Seen], lines: Iterable[str]) -> list[str]:
-    """Three neighbouring words of a prompt, or a credential, that stand in the lines of a log."""
-    told = {phrase for request in requests for phrase in (*phrases(request), *secrets(request))}
-    written = "\n".join(json.dumps(without_model(line), ensure_ascii=False) for line in lines)
-    return sorted(phrase for phrase in told if phrase in written)
+def leaked(requests: Iterable[Seen], lines: Sequence[str]) -> list[str]:
+    """Three neighbouring words of a prompt, or a credential, that stand in what was told. Not
+    those of a model's name, which is told as a caller writes it."""
+    written = "\n".join(lines)
+    names = "\n".join(models(lines))
+    found = (phrase for request in requests for phrase in (*phrases(request), *secrets(request)))
+    return sorted(p for p in set(found) if p in written and p not in names)
 
 
-def without_model(line: str) -> Any:
-    """A line of the log but for the model's name, which is told as a caller writes it."""
-    try:
-        said = json.loads(line)
-    except ValueError:
-        return line
-    return {key: value for key, value in said.items() if key != "model"}
+def models(lines: Iterable[str]) -> Iterator[str]:
+    """Names of models in the lines of a log, also as JSON has them."""
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and isinstance(said.get("model"), str):
+                yield said["model"]
+                yield json.dumps(said["model"])
 
 
 def phrases(request: Seen) -> Iterator[str]:

@@ -27,8 +27,8 @@ def texts(kept: ReceiptBook, tenant: str = TENANT, *, later: float = 0) -> list[
     return list(training_texts(kept.engine, kept.texts, tenant=tenant, now=now))
 
 
-def test_a_text_is_given_once_with_its_tenant_and_its_end(tmp_path: Path) -> None:
-    kept = book(tmp_path)
+def test_a_text_is_given_once_with_its_tenant_and_its_end(database: str) -> None:
+    kept = book(database)
     own = detail(keep_seconds=60, may_train=True)
     kept.write([(receipt(1), own), (receipt(2), own)])
     rows = texts(kept)
@@ -43,9 +43,9 @@ def test_a_text_is_given_once_with_its_tenant_and_its_end(tmp_path: Path) -> Non
     [(False, TENANT, 0), (True, "org a team c", 0), (True, TENANT, 62)],
 )
 def test_nobody_elses_and_none_without_leave_or_past_its_time(
-    tmp_path: Path, allowed: bool, tenant: str, later: float
+    database: str, allowed: bool, tenant: str, later: float
 ) -> None:
-    kept = book(tmp_path)
+    kept = book(database)
     kept.write([(receipt(1), detail(keep_seconds=60, may_train=allowed))])
     assert texts(kept, tenant, later=later) == []
 

@@ -64,9 +64,9 @@ class Witness:
         """The real steps, each looked at on its way."""
         real = the_steps()
 
-        def index(compressed: Compressed) -> Any:
+        def index(compressed: Compressed, **how: Any) -> Any:
             self.compressed = compressed
-            return real.index(compressed)
+            return real.index(compressed, **how)
 
         def restore_answer(body: bytes, built: Any, surface: str) -> Any:
             restored = real.restore_answer(body, built, surface)
