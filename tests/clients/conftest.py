@@ -54,7 +54,11 @@ class Ask:
         body = json.dumps(self.came()[-1]["body"])
         assert f"(case say/{self.mark})" in body, body
         assert "Fowler and" in body
-        return "bakery" not in body
+        return self.is_cut(body)
+
+    def is_cut(self, body: str) -> bool:
+        """True if paragraphs are missing. Which one fills the budget depends on the mark."""
+        return not all(paragraph in body for paragraph in PARAGRAPHS)
 
     def was_left(self, seconds: float = 5.0) -> bool:
         """True if the upstream saw the client go in the middle of an answer."""
