@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from unabridged.policies.config import Config
     from unabridged.proxy.app import App
-    from unabridged.proxy.cache import RedisCache
     from unabridged.proxy.shelf import Shelves, Uses
 
 PATHS = {
@@ -37,7 +36,6 @@ MODELS_SECONDS = 120.0
 """Longest wait for models to be loaded before warming."""
 PATIENCE_MS = 600_000
 """How long one request may take to be compressed beforehand."""
-STORE_MS = 5000
 
 ConfigFile = Annotated[
     Path | None,
@@ -208,30 +206,12 @@ def _request(
 def _shelves(config: Path | None) -> Iterator[Shelves]:
     from unabridged.proxy.serve import state_home
     from unabridged.proxy.shelf import Shelves
-    from unabridged.proxy.store import server_secret
+    from unabridged.proxy.store import open_store, server_secret, store_url
 
     home = state_home()
-    with open_store(_config(config), home) as cache:
+    url = store_url(_config(config).store, os.environ)
+    with open_store(url, home) as cache:
         yield Shelves(cache, server_secret(home, os.environ))
-
-
-@contextlib.contextmanager
-def open_store(settled: Config, home: Path) -> Iterator[RedisCache]:
-    """The store that the proxies use; the embedded one is started if none runs."""
-    from unabridged.proxy.cache import Breaker, RedisCache
-    from unabridged.proxy.store import EmbeddedStore, store_url
-    from unabridged.proxy.store_client import connect
-
-    url = store_url(settled.store, os.environ)
-    embedded = None if url else EmbeddedStore(home)
-    if embedded is not None:
-        embedded.start()
-    target = url or (embedded.url if embedded else "")
-    try:
-        yield RedisCache(connect(target, timeout_ms=STORE_MS), Breaker())
-    finally:
-        if embedded is not None:
-            embedded.stop()
 
 
 def _record(uses: Uses) -> dict[str, Any]:

@@ -56,15 +56,14 @@ def collect(
     from unabridged.policies.load import load
     from unabridged.proxy.kept_text import KeptTexts
     from unabridged.proxy.serve import state_home
-    from unabridged.proxy.store import server_secret
+    from unabridged.proxy.store import open_store, server_secret, store_url
     from unabridged.proxy.training_texts import training_texts
     from unabridged.proxy.treasury import open_records
-    from unabridged.remembered import open_store
 
     settled, home = load(config, compressors=COMPRESSORS), state_home()
     secret = server_secret(home, os.environ)
     records = open_records(settled, state_dir=home, environment=os.environ, secret=secret)
-    with open_store(settled, home) as cache:
+    with open_store(store_url(settled.store, os.environ), home) as cache:
         texts = KeptTexts(cache=cache, secret=secret)
         rows = list(training_texts(records.engine, texts, tenant=tenant, now=datetime.now(UTC)))
     if not rows:

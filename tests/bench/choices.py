@@ -12,7 +12,6 @@ Rows have an odd index and are evenly spread.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from prompts import sets
 from retention import prompt_of, survives
 
 from unabridged.compression.blocks import Block, blocks_of, must_stay
@@ -87,12 +87,8 @@ def main() -> None:
     vectors = CachedEncoder(encoder, shelf)
     print("| set | rows | rate | choice | answers kept | left / asked, worst | CPU s |")
     print("|---|---|---|---|---|---|---|")
-    for name in options.sets.split(","):
-        path = options.data / "prompts" / f"{name}.jsonl"
-        if not path.exists():
-            print(f"| {name} | skipped: no {path.name} | | | | | |")
-            continue
-        odd = [json.loads(line) for line in path.read_text("utf-8").splitlines()][1::2]
+    for name, whole in sets(options.data, options.sets):
+        odd = whole[1::2]
         rows = odd[:: max(len(odd) // options.rows, 1)][: options.rows]
         for choice in options.choices.split(","):
             for rate in map(float, options.rates.split(",")):

@@ -11,7 +11,6 @@ selection was tuned, those with an odd index were not, and none were trained on.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from prompts import sets
 from retention import at_random, gold_words, prompt_of, survives
 
 from unabridged.compression.cached_classifier import CachedClassifier
@@ -108,12 +108,8 @@ def main() -> None:
     wishes = Words(by_question=options.asked)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in options.sets.split(","):
-        path = options.data / "prompts" / f"{name}.jsonl"
-        if not path.exists():
-            print(f"| {name} | skipped: no {path.name} | | | | | | | | |")
-            continue
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()][: options.limit]
+    for name, whole in sets(options.data, options.sets):
+        rows = whole[: options.limit]
         survived = gold_words if name == "qmsum_windows" else survives
         for compressor in options.compressor.split(","):
             for rate in map(float, options.rates.split(",")):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import regex
+from prompts import sets
 
 from unabridged.compression.cached_classifier import CachedClassifier
 from unabridged.compression.cached_encoder import CachedEncoder
@@ -92,12 +93,8 @@ def main() -> None:
     print("| set | rows | compressor | with a demonstration | whole | in part | a number lost "
           "| asked | left |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.sets.split(","):
-        path = options.data / "prompts" / f"{name}.jsonl"
-        if not path.exists():
-            print(f"| {name} | skipped: no {path.name} | | | | | | | |")
-            continue
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()][: options.limit]
+    for name, whole in sets(options.data, options.sets):
+        rows = whole[: options.limit]
         for compressor in options.compressors.split(","):
             policy = Policy(compressor=compressor, rate=options.rate, min_saving=0)
             found = [measure(row, policy, count, models) for row in rows]

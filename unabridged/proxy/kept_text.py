@@ -71,7 +71,7 @@ class KeptTexts:
     def to_learn_from(self, request_id: str, tenant: str) -> KeptText | None:
         """As `get`, and None if its policy did not allow it when the request came."""
         whole = self._whole(request_id, tenant)
-        return cast(KeptText, whole["text"]) if whole and whole["may_train"] else None
+        return cast(KeptText, whole["text"]) if whole and whole.get("may_train") else None
 
     def _whole(self, request_id: str, tenant: str) -> dict[str, Any] | None:
         sealed = self.cache.get([self._name(request_id, tenant)])[0]

@@ -8,7 +8,7 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from unabridged.proxy.store_client import connect
 RECEIPTS = "unabridged:receipts"
 RECEIPTS_KEPT = 1000
 SECRET_BYTES = 32
+COMMAND_MS = 5000
+"""Longest wait of a command for one answer of the store."""
 _LONGEST_SOCKET_PATH = 100
 
 # What has a lifetime may go when memory is short; what has none may not.
@@ -108,6 +110,21 @@ class EmbeddedStore:
 def store_url(settings: config.Store, environment: Mapping[str, str]) -> str | None:
     """The configured store, or the one of REDIS_URL; None: the embedded one."""
     return settings.url or environment.get("REDIS_URL") or None
+
+
+@contextlib.contextmanager
+def open_store(url: str | None, state_dir: Path) -> Iterator[RedisCache]:
+    """The store of a command: the one at `url`, or the embedded one (None), which is started if it
+    does not run, and then ended. Raises StoreNotStarted."""
+    embedded = None if url else EmbeddedStore(state_dir)
+    if embedded is not None:
+        embedded.start()
+        url = embedded.url
+    try:
+        yield RedisCache(connect(url or "", timeout_ms=COMMAND_MS), Breaker())
+    finally:
+        if embedded is not None:
+            embedded.stop()
 
 
 def server_secret(state_dir: Path, environment: Mapping[str, str]) -> bytes:
