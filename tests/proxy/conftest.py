@@ -30,8 +30,19 @@ from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.config import Config
 from unabridged.proxy.app import App
 from unabridged.proxy.receipt import Receipt
-from unabridged.proxy.serve import Server, assemble
+from unabridged.proxy.serve import assemble
+from unabridged.proxy.server import Server
 from unabridged.proxy.steps import Steps
+
+RUN = """
+import sys
+from pathlib import Path
+from unabridged.policies.config import Config
+from unabridged.proxy.serve import run
+config = Config.model_validate_json(sys.argv[1])
+run(config, state_dir=Path(sys.argv[2]), on_ready=lambda url: print(url, flush=True))
+"""
+"""A program that serves the configuration in its first argument and prints its address."""
 
 
 @dataclass

@@ -19,7 +19,8 @@ from fake_upstream import DONE, FakeUpstream, completion, delta, events
 from unabridged.compression.compress import COMPRESSORS
 from unabridged.policies.load import load
 from unabridged.proxy.live import Live
-from unabridged.proxy.serve import Server, assemble
+from unabridged.proxy.serve import assemble
+from unabridged.proxy.server import Server
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi."}]}
 

@@ -1,9 +1,8 @@
-"""The proxy is put together from a configuration, refuses what is unsafe, and stops gently."""
+"""The proxy is put together from a configuration, and refuses what is unsafe."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,21 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import config_for, serving
+from conftest import RUN, config_for, serving
 from fake_upstream import DONE, FakeUpstream, delta, events
 from page_client import soon
 
 from unabridged.compression.tokens import _encoding_counter
 from unabridged.proxy.serve import NotServable, assemble, state_home
-
-RUN = """
-import sys
-from pathlib import Path
-from unabridged.policies.config import Config
-from unabridged.proxy.serve import run
-config = Config.model_validate_json(sys.argv[1])
-run(config, state_dir=Path(sys.argv[2]), on_ready=lambda url: print(url, flush=True))
-"""
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "proxy.example"])
@@ -49,45 +39,6 @@ def test_the_state_lies_where_the_environment_says() -> None:
     assert state_home({}).name == "unabridged"
 
 
-@pytest.fixture
-def process(upstream: FakeUpstream, tmp_path: Path):  # type: ignore[no-untyped-def]
-    config = config_for(upstream.url, policies={"fake": {"compressor": "auto"}})
-    running = subprocess.Popen(
-        [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "REDIS_URL": ""},
-    )
-    assert running.stdout is not None
-    yield running, running.stdout.readline().strip()
-    if running.poll() is None:
-        running.kill()
-    running.communicate()
-
-
-def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
-    running, url = process
-    upstream.reply(events(delta("a"), 0.7, delta("b"), DONE))
-    body = {"messages": [], "stream": True}
-    with httpx.stream("POST", url + "/chat/completions", json=body) as got:
-        pieces = got.iter_raw()
-        assert next(pieces) == delta("a")
-        running.send_signal(signal.SIGTERM)
-        assert b"".join(pieces) == delta("b") + DONE
-    running.wait(10)
-    assert '"ended": "complete"' in running.stderr.read()
-
-
-def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    running, url = process
-    assert httpx.get(url.removesuffix("/v1") + "/healthz").status_code == 200
-    running.send_signal(signal.SIGINT)
-    running.wait(10)
-    found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
-    assert found.stdout == b""
-
-
 def test_serving_without_a_model_imports_neither_torch_nor_litellm(
     upstream: FakeUpstream, tmp_path: Path
 ) -> None:
@@ -107,24 +58,6 @@ def test_serving_without_a_model_imports_neither_torch_nor_litellm(
         env={**os.environ, "REDIS_URL": "", "UNABRIDGED_HOME": str(tmp_path / "no-models")},
     )
     assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
-    upstream: FakeUpstream, tmp_path: Path
-) -> None:
-    code = RUN.replace("print(url,", "print(__import__('gc').get_freeze_count(),")
-    config = config_for(upstream.url, policy="off")
-    running = subprocess.Popen(
-        [sys.executable, "-c", code, config.model_dump_json(), str(tmp_path / "s")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "REDIS_URL": ""},
-    )
-    assert running.stdout is not None
-    # The price map alone is more.
-    assert int(running.stdout.readline()) > 50_000
-    running.terminate()
-    running.communicate(timeout=20)
 
 
 def test_tokenizers_are_loaded_before_it_is_ready(upstream: FakeUpstream, tmp_path: Path) -> None:

