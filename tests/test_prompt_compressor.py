@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent / "compression"))
 from judging import Judging
 
 from unabridged import PromptCompressor
-from unabridged.compression.documents import NoReranker
 from unabridged.compression.encoder import Encoded
+from unabridged.compression.judge import NoReranker
 from unabridged.compression.scorer import TokenScores
 from unabridged.prompt_compressor import source_of, structured
 

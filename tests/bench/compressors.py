@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compressors_reference import PUBLISHED
+from compressors_reference import PUBLISHED, question_of
 
 from unabridged import PromptCompressor
 from unabridged.compression.cached_encoder import CachedEncoder
@@ -110,12 +110,13 @@ def run(options: argparse.Namespace) -> None:
                     text = PromptCompressor(scorer=scorer, count=count).compress_prompt(
                         job["contexts"],
                         instruction=job["instruction"],
-                        question=job["question"],
+                        question=question_of(job, options.method),
                         target_token=job["targets"][str(rate)],
                         **PUBLISHED[options.method],
                     )["compressed_prompt"]
                 else:
-                    text = _policy(job, rate, job["question"], used, vectors, count)
+                    asked = question_of(job, options.method)
+                    text = _policy(job, rate, asked, used, vectors, count, options.method)
                 line = {
                     "engine": options.engine,
                     "method": options.method,
@@ -131,9 +132,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _policy(
-    job: dict[str, Any], rate: float, question: str, scorer: Any, encoder: Any, count: Any
+    job: dict[str, Any],
+    rate: float,
+    question: str,
+    scorer: Any,
+    encoder: Any,
+    count: Any,
+    method: str = "longllmlingua",
 ) -> str:
-    """The documents as the policy `longllmlingua` leaves them, instruction and question around."""
+    """The documents as the policy of the method leaves them, instruction and question around."""
     where = Where(path=(), start=0)
     documents = tuple(
         Segment(
@@ -159,12 +166,12 @@ def _policy(
     done = compress(
         Prompt(body="", segments=(*documents, asked)),
         Plan(grants=(grant,), counts=counts, asked=None),
-        Policy(compressor="longllmlingua", min_saving=0, perplexity=Perplexity()),
+        Policy(compressor=method, min_saving=0, perplexity=Perplexity()),
         count,
         scorer=lambda: scorer,
         encoder=encoder,
     )
-    parts = [job["instruction"], "".join(done.text(i) for i in members), job["question"]]
+    parts = [job["instruction"], "".join(done.text(i) for i in members), question]
     return "\n\n".join(parts)
 
 
@@ -199,7 +206,7 @@ def table(lines: Sequence[dict[str, Any]], chosen: Sequence[dict[str, Any]], cou
             folded = line["text"].casefold().removesuffix(job["question"].casefold())
             hits = [answer.casefold() in folded for answer in job["answers"]]
             kept.append(sum(hits) / len(hits) if name == "docs21" else float(any(hits)))
-            around = count(job["instruction"]) + count(job["question"])
+            around = count(job["instruction"]) + count(question_of(job, method))
             ratios.append((count(line["text"]) - around) / job["targets"][str(rate)])
         worst = max(ratios, key=lambda ratio: abs(ratio - 1))
         median = {k: statistics.median(x[k] for x in found) for k in ("wall", "cpu", "forwarded")}

@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     },
 }
 """The arguments of the published snippets."""
+
+
+def question_of(job: Mapping[str, Any], method: str) -> str:
+    """What is asked; LLMLingua is measured with nothing asked."""
+    return "" if method == "llmlingua" else str(job["question"])
 
 
 def main() -> None:
@@ -68,7 +74,7 @@ def main() -> None:
                 done = compressor.compress_prompt(
                     job["contexts"],
                     instruction=job["instruction"],
-                    question=job["question"],
+                    question=question_of(job, options.method),
                     target_token=job["targets"][str(rate)],
                     **PUBLISHED[options.method],
                 )

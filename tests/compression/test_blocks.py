@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unabridged.compression.blocks import BLOCK, blocks_of, must_stay, passage_of, text_of
+from unabridged.compression.blocks import (
+    BLOCK,
+    at_best,
+    blocks_of,
+    must_stay,
+    passage_of,
+    places,
+    text_of,
+)
+from unabridged.compression.extractive import units_of
 from unabridged.compression.job import Job
 from unabridged.compression.prompt import Kind, Segment, Where
 from unabridged.policies.policy import Policy
@@ -59,3 +69,16 @@ def test_json_of_a_tool_and_what_the_policy_forces_stay() -> None:
     work = job("some codeword here", force=["codeword"])
     [block] = blocks_of(work)
     assert [work.segments[0].text[u.start : u.end] for u in must_stay(block, work)] == [" codeword"]
+
+
+def test_a_block_is_worth_what_its_best_sentence_is() -> None:
+    text = "One sentence stands here. " * 60
+    work = job(text)
+    blocks = blocks_of(work)
+    units = units_of(work.segments, ())
+    at = places(blocks, units)
+    assert at == sorted(at)
+    assert set(at) == set(range(len(blocks)))
+    ranks = np.zeros(len(units))
+    ranks[at.index(1)] = 7.0
+    assert at_best(blocks, at, ranks).tolist() == [0.0, 7.0, *[0.0] * (len(blocks) - 2)]

@@ -18,6 +18,7 @@ from unabridged.compression.compress import (
     UnknownCompressor,
     compress,
     compressor,
+    models_of,
     run_job,
 )
 from unabridged.compression.job import Cancelled, Cut, Job
@@ -263,3 +264,27 @@ def test_demonstrations_stay_whole_and_what_they_leave_is_not_lost():
         [own] = [g.tokens for g in planned.grants if g.kind == "instruction"]
         assert 0 < left < COUNT(shot)
         assert own < done.tokens_after[0] <= own + left
+
+
+FLEET = {"url": "http://gpu-1:8000/v1", "model": "large"}
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "expected"),
+    [
+        ("off", {}, set()),
+        ("extractive", {}, set()),
+        ("llmlingua", {}, {"scorer"}),
+        ("longllmlingua", {}, {"scorer", "encoder", "reranker"}),
+        ("llmlingua2", {}, {"classifier"}),
+        ("auto", {}, {"encoder", "classifier"}),
+        ("auto", {"judge": "always"}, {"encoder", "classifier", "scorer"}),
+        ("auto", {"scorer": FLEET}, {"encoder", "classifier", "scorer"}),
+        ("auto", {"reranker": "path:/models/r"}, {"encoder", "classifier", "reranker"}),
+        ("auto", {"reranker": "path:/models/r", "judge": "never"}, {"encoder", "classifier"}),
+    ],
+)  # fmt: skip
+def test_the_models_that_decide_an_outcome_are_known_by_name(
+    name: str, how: dict[str, Any], expected: set[str]
+) -> None:
+    assert models_of(name, Policy.model_validate(how)) == expected

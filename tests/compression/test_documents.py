@@ -11,15 +11,14 @@ import pytest
 from unabridged.compression.blocks import blocks_of
 from unabridged.compression.documents import (
     DOCUMENT_RANKERS,
-    NoReranker,
     by_embeddings,
     by_sentences,
     joined,
-    order,
 )
 from unabridged.compression.encoder import HashedEncoder
 from unabridged.compression.job import Job
 from unabridged.compression.prompt import Segment, Where
+from unabridged.compression.rank import order
 from unabridged.policies.policy import Policy, Rank
 
 TEXTS = [
@@ -78,15 +77,6 @@ def test_without_an_encoder_words_decide() -> None:
     job = work()
     blocks = blocks_of(job)
     assert order(by_embeddings(job, blocks))[0] == 1
-
-
-def test_a_reranker_that_is_not_there_is_missed_by_name() -> None:
-    with pytest.raises(NoReranker, match="name one in the policy"):
-        DOCUMENT_RANKERS["cross-encoder"](work(), [])
-
-
-def test_ties_go_to_the_earlier_one() -> None:
-    assert order(np.array([1.0, 2.0, 2.0, 0.5])) == [1, 2, 0, 3]
 
 
 def test_two_orders_are_joined_so_that_first_places_count_most() -> None:

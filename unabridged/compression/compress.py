@@ -31,7 +31,7 @@ COMPRESSORS: dict[str, str] = {
 }
 """Where each compressor is found: import strings, so that torch loads when it is chosen."""
 SCORED = ("llmlingua", "longllmlingua")
-"""Compressors whose outcome depends on the weights of a causal model."""
+"""Compressors that are nothing without a causal model."""
 
 
 class UnknownCompressor(ValueError):
@@ -49,6 +49,18 @@ def compressor(name: str) -> Compressor:
         raise UnknownCompressor(f"unknown compressor {name!r}; known: {known}")
     module, _, attribute = COMPRESSORS[name].partition(":")
     return cast(Compressor, getattr(importlib.import_module(module), attribute))
+
+
+def models_of(name: str, policy: Policy) -> frozenset[str]:
+    """The seams whose weights decide what the compressor of a name makes of a text: any of
+    `scorer`, `encoder`, `classifier` and `reranker`."""
+    used = {
+        "llmlingua": {"scorer"},
+        "longllmlingua": {"scorer", "encoder", "reranker"},
+        "llmlingua2": {"classifier"},
+        "auto": {"encoder", "classifier"} | ({policy.judged_by} if policy.judged_by else set()),
+    }
+    return frozenset(used.get(name, ()))
 
 
 def off(job: Job) -> Cut:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unabridged.compression.blocks import Block, passage_of
+from unabridged.compression.blocks import Block, at_best, passage_of, places
 from unabridged.compression.extractive import units_of
 from unabridged.compression.job import Job
+from unabridged.compression.judge import by_cross_encoder
 from unabridged.compression.meaning import by_meaning
 from unabridged.compression.rank import RANKERS
 from unabridged.compression.semantic import asked
@@ -18,10 +19,6 @@ Scores = NDArray[np.float64]
 
 NEAR = 3.0
 """Softens the sum of two rankings: 1 / (NEAR + rank), so that first places count most."""
-
-
-class NoReranker(Exception):
-    """There is no cross-encoder to rank with."""
 
 
 def by_texts(name: str) -> Callable[[Job, Sequence[Block]], Scores]:
@@ -44,18 +41,6 @@ def by_embeddings(job: Job, blocks: Sequence[Block]) -> Scores:
     return np.array([float(each.whole @ vector) for each in found]).round(4)
 
 
-def by_cross_encoder(job: Job, blocks: Sequence[Block]) -> Scores:
-    """What the policy's reranker says. Raises NoReranker if there is none."""
-    reranker = job.reranker()
-    if reranker is None:
-        raise NoReranker(
-            f"rank: cross-encoder needs a reranker, and {job.policy.reranker!r} is not at hand: "
-            "name one in the policy (reranker: path:DIRECTORY, hf:NAME or {litellm: MODEL})"
-        )
-    passages = [passage_of(job, block) for block in blocks]
-    return reranker.scores(asked(job.question), passages, job.checkpoint)
-
-
 def by_sentences(job: Job, blocks: Sequence[Block]) -> Scores:
     """The worth of a block's best sentence, by BM25, vectors and links together as `auto` ranks
     them; where there is no encoder, by BM25 of the whole passage."""
@@ -63,15 +48,7 @@ def by_sentences(job: Job, blocks: Sequence[Block]) -> Scores:
         return by_texts("bm25")(job, blocks)
     units = units_of(job.segments, job.policy.protect)
     ranks, _ = by_meaning(job, units)
-    best = np.full(len(blocks), -np.inf)
-    for i, block in enumerate(blocks):
-        inside = [
-            rank
-            for unit, rank in zip(units, ranks.tolist(), strict=True)
-            if unit.segment == block.segment and block.start <= unit.start < block.end
-        ]
-        best[i] = max(inside, default=-np.inf)
-    return best
+    return at_best(blocks, places(blocks, units), ranks)
 
 
 DOCUMENT_RANKERS: dict[str, Callable[[Job, Sequence[Block]], Scores]] = {
@@ -82,11 +59,6 @@ DOCUMENT_RANKERS: dict[str, Callable[[Job, Sequence[Block]], Scores]] = {
     "cross-encoder": by_cross_encoder,
 }
 """By the name that a policy gives (`perplexity.rank`)."""
-
-
-def order(scores: Scores) -> list[int]:
-    """Indexes by falling score, ties by position."""
-    return [int(i) for i in np.argsort(-scores, kind="stable")]
 
 
 def joined(*orders: Sequence[int]) -> list[int]:

@@ -1,6 +1,8 @@
 """Drops the words that a small language model saw coming, and keeps those that surprised it.
 
-LLMLingua (Jiang et al., EMNLP 2023), with whole words for units and one pass of the model.
+LLMLingua (Jiang et al., EMNLP 2023), with whole words for units. One pass of the model gives all
+blocks their surprise; a second one reads each behind what is kept of those before it, where the
+policy says so (`iterative`, section 4.2, Alg. 2; a block is a segment, with its own threshold).
 
 The budget decides only how far one order of words is followed, never the order itself: first
 the most surprising words of the best block, of the second best, and so on, until a share
@@ -14,13 +16,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unabridged.compression.blocks import Block, blocks_of, context_of, must_stay, text_of
-from unabridged.compression.documents import by_texts, order
+from unabridged.compression.documents import by_texts
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import extract
 from unabridged.compression.prompt import Span
+from unabridged.compression.rank import order
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
 from unabridged.compression.sentence_filter import filtered
-from unabridged.compression.surprise import OPEN, Scored, need_scorer, opening, score, scored
+from unabridged.compression.surprise import (
+    OPEN,
+    Scored,
+    left_of,
+    need_scorer,
+    opening,
+    score,
+    scored,
+)
 
 
 def llmlingua(job: Job) -> Cut:
@@ -35,7 +46,7 @@ def llmlingua(job: Job) -> Cut:
     if sum(before) <= job.tokens:
         return untouched(job.segments, "fits its budget")
     need_scorer(job)
-    blocks = blocks_of(job)
+    settings, blocks = job.policy.perplexity, blocks_of(job)
     selection = Selection(job.segments, job.count, job.checkpoint)
     must = [unit for block in blocks for unit in must_stay(block, job)]
     examples = any(segment.kind == "demonstration" for segment in job.segments)
@@ -47,8 +58,9 @@ def llmlingua(job: Job) -> Cut:
         ranked = sorted(
             _score(job, blocks), key=lambda s: (-s.mean, s.block.segment, s.block.start)
         )
-    if job.policy.perplexity.sentence_filter and not examples:
-        ranked = filtered(job, ranked)
+    if not examples:
+        ranked = filtered(job, ranked) if settings.sentence_filter else ranked
+        ranked = _iteratively(job, ranked, selection) if settings.iterative else ranked
     chosen = _whole(ranked, selection, job, must) if examples else []
     chosen = chosen or choose(ranked, selection, job.tokens, must)
     kept = spans_of(job.segments, chosen)
@@ -77,6 +89,25 @@ def _reachable(job: Job, ranked: Sequence[Block], selection: Selection) -> list[
         offered += [unit for each in more for unit in opening(each)[0]]
         at = to
     return found
+
+
+def _iteratively(job: Job, ranked: Sequence[Scored], selection: Selection) -> list[Scored]:
+    """The same blocks in the same order; those whose first offers fill the budget are scored
+    anew, in the order of the prompt, each behind what is kept of those before it."""
+    reached: list[Scored] = []
+    for each in ranked:
+        if selection.cost([u for r in reached for u in opening(r)[0]]) >= job.tokens:
+            break
+        reached.append(each)
+    anew: dict[Block, Scored] = {}
+    for each in sorted(reached, key=lambda s: (s.block.segment, s.block.start)):
+        block = each.block
+        before = left_of(job, tuple(anew.values()))
+        if block.start == job.segments[block.segment].content[0]:
+            before += context_of(job, block)
+        [tokens] = score(job, [text_of(job, block)], [before])
+        anew[block] = scored(block, tokens, each.share)
+    return [anew.get(each.block, each) for each in ranked]
 
 
 def _score(job: Job, blocks: Sequence[Block]) -> list[Scored]:

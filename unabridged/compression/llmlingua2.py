@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from unabridged.compression.blocks import Block, blocks_of, must_stay
 from unabridged.compression.classifier import Classifier, Judged, NoClassifier, pooled
-from unabridged.compression.documents import by_texts, order
+from unabridged.compression.documents import by_texts
 from unabridged.compression.droppable import in_turn
 from unabridged.compression.job import Cut, Job, untouched
 from unabridged.compression.kept import Spans, clip, extract, normalise
 from unabridged.compression.llmlingua import choose
 from unabridged.compression.prompt import Span
+from unabridged.compression.rank import order
 from unabridged.compression.select import Selection, Unit, spans_of
 from unabridged.compression.sentences import words
 from unabridged.compression.surprise import Scored

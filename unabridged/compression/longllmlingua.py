@@ -22,20 +22,19 @@ from numpy.typing import NDArray
 
 from unabridged.compression.as_published import as_published
 from unabridged.compression.blocks import Block, blocks_of, context_of, must_stay, text_of
-from unabridged.compression.documents import DOCUMENT_RANKERS, by_sentences, joined, order
+from unabridged.compression.documents import DOCUMENT_RANKERS, by_sentences, joined
 from unabridged.compression.job import Cut, Job, untouched
+from unabridged.compression.judge import foresight, mean
 from unabridged.compression.kept import extract
 from unabridged.compression.llmlingua import choose, llmlingua
 from unabridged.compression.prompt import Span
+from unabridged.compression.rank import order
 from unabridged.compression.reorder import order_of
 from unabridged.compression.scorer import TokenScores
 from unabridged.compression.select import Selection, Unit, spans_of
 from unabridged.compression.sentence_filter import filtered
-from unabridged.compression.surprise import Scored, need_scorer, opening, score, scored
+from unabridged.compression.surprise import Scored, left_of, need_scorer, opening, score, scored
 from unabridged.policies.policy import Perplexity
-
-RESTRICT = " We can get the answer to this question in the given documents."
-"""Stands behind the question when documents are ranked (section 4.1, the restrictive statement)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ def rank(job: Job, blocks: Sequence[Block]) -> Ranking:
         return Ranking(blocks=tuple(blocks[i] for i in places), own={}, given={}, by=settings.rank)
     if settings.rank == "llmlingua":
         own = dict(zip(blocks, _plain(job, blocks), strict=True))
-        places = order(np.array([_mean(own[block]) for block in blocks]).round(3))
+        places = order(np.array([mean(own[block]) for block in blocks]).round(3))
         return Ranking(
             blocks=tuple(blocks[i] for i in places), own=own, given={}, by="their perplexity"
         )
@@ -119,19 +118,11 @@ def _foretell(
     """What the model makes of blocks and question together: the surprise of their own words
     without and with the question in front, as far as it was computed, and how well each block
     goes with the question (higher is better)."""
-    texts = [text_of(job, block) for block in tried]
     if job.policy.perplexity.condition == "before":
         given = dict(zip(tried, _asked(job, tried), strict=True))
-        return {}, given, np.array([-_mean(given[block]) for block in tried]).round(3)
-    asked = f"\n\n{job.question.strip()}{RESTRICT}"
-    found = score(job, [text + asked for text in texts], [context_of(job, b) for b in tried])
-    parts = [divide(tokens, len(text)) for tokens, text in zip(found, texts, strict=True)]
-    own = {block: before for block, (before, _) in zip(tried, parts, strict=True)}
-    return own, {}, np.array([-_mean(behind) for _, behind in parts]).round(3)
-
-
-def _mean(tokens: TokenScores) -> float:
-    return float(tokens.scores.mean()) if len(tokens.scores) else 0.0
+        return {}, given, np.array([-mean(given[block]) for block in tried]).round(3)
+    own, expected = foresight(job, tried)
+    return own, {}, expected
 
 
 def _plain(job: Job, blocks: Sequence[Block], prefix: str = "") -> list[TokenScores]:
@@ -143,17 +134,6 @@ def _plain(job: Job, blocks: Sequence[Block], prefix: str = "") -> list[TokenSco
 def _asked(job: Job, blocks: Sequence[Block], prefix: str = "") -> list[TokenScores]:
     """The same with the question in front of everything."""
     return _plain(job, blocks, f"{job.question.strip()}\n\n{prefix}")
-
-
-def divide(tokens: TokenScores, at: int) -> tuple[TokenScores, TokenScores]:
-    """The scores of a text's first `at` characters, and those of the rest."""
-    ours = tokens.spans[:, 0] < at
-    spans = tokens.spans[ours].copy()
-    spans[:, 1] = np.minimum(spans[:, 1], at)
-    return (
-        TokenScores(spans=spans, scores=tokens.scores[ours]),
-        TokenScores(spans=tokens.spans[~ours] - at, scores=tokens.scores[~ours]),
-    )
 
 
 def shares(candidates: int, blocks: int, let_in: float, delta: float) -> list[float]:
@@ -214,10 +194,7 @@ def _offers(
         return [scored(*each) for each in zip(blocks, values, offers, strict=True)]
     found: list[Scored] = []
     for block, share in zip(blocks, offers, strict=True):
-        kept = [unit for each in (*before, *found) for unit in opening(each)[0]]
-        sent = spans_of(job.segments, kept)
-        prefix = "".join(extract(s.text, x) for s, x in zip(job.segments, sent, strict=True))
-        [tokens] = _values(job, [block], ranking, prefix)
+        [tokens] = _values(job, [block], ranking, left_of(job, (*before, *found)))
         found.append(scored(block, tokens, share))
     return found
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from unabridged.compression.blocks import at_best, blocks_of, places
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.extractive import Ranked, by_words
 from unabridged.compression.job import Job
+from unabridged.compression.judge import Judge, Scores
 from unabridged.compression.names import titles
 from unabridged.compression.prompt import Span
+from unabridged.compression.rank import order
 from unabridged.compression.select import Unit
 from unabridged.compression.semantic import Nearness, Passages, asked, rank
 
@@ -19,9 +23,10 @@ TOKENS_PER_MS = 2.2
 about 5; it is a constant and not measured, so that all replicas cut alike."""
 
 
-def by_meaning(job: Job, units: Sequence[Unit]) -> Ranked:
+def by_meaning(job: Job, units: Sequence[Unit], judge: Judge | None = None) -> Ranked:
     """Sentences by BM25, vectors and links together; by words alone without an encoder, without
-    a question, and where the encoder does not know the language.
+    a question, and where the encoder does not know the language. What `judge` says of the blocks
+    with the best sentences is added.
 
     What is too long to be read within the deadline is ranked by words as well: reading only the
     documents that BM25 puts first kept no more answers (docs/benchmarks.md).
@@ -46,7 +51,23 @@ def by_meaning(job: Job, units: Sequence[Unit]) -> Ranked:
         documents=np.array([u.segment for u in units], dtype=np.intp),
         heads=heads,
     )
-    return rank(question, passages, near), "sentences by BM25, meaning and links"
+    ranks, why = rank(question, passages, near), "sentences by BM25, meaning and links"
+    if judge is None:
+        return ranks, why
+    near = replace(near, judged=_judged(job, units, ranks, judge))
+    return rank(question, passages, near), f"{why}, the best judged by {judge.name}"
+
+
+def _judged(job: Job, units: Sequence[Unit], ranks: Scores, judge: Judge) -> Scores:
+    """What each sentence gains by the judgement of its block, which only the best get: standard
+    deviations above the worst of these."""
+    blocks = blocks_of(job)
+    at = places(blocks, units)
+    tried = order(at_best(blocks, at, ranks))[: job.policy.perplexity.candidates]
+    found = judge.scores(job, [blocks[i] for i in tried])
+    gain = np.zeros(len(blocks))
+    gain[tried] = (found - found.min()) / max(found.std(), 1e-9)
+    return gain[at]
 
 
 def _nearness(

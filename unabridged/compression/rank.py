@@ -141,3 +141,8 @@ def _stem(word: str) -> str:
         return word
     # Russian and others inflect at the end, by several letters: the beginning is a fair stem.
     return word[:5]
+
+
+def order(scores: NDArray[np.float64]) -> list[int]:
+    """Indexes by falling score, ties by position."""
+    return [int(i) for i in np.argsort(-scores, kind="stable")]

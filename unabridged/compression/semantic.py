@@ -33,6 +33,8 @@ LINKED = 1.0
 """Share of a document's own worth that goes to the documents it names."""
 LINKING = 0.3
 """Share that goes to the documents that name it."""
+JUDGED = 0.5
+"""Weight of what a model says that reads question and document together."""
 FIRST = 0.2
 """What the first sentence of a document gains: it says what the rest is about."""
 COVERED = 0.3
@@ -58,12 +60,15 @@ class Passages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearness:
-    """Cosines with the question."""
+    """Cosines with the question, and what a model thinks of both."""
 
     documents: Vector
     """Shape (documents,)."""
     sentences: Vector
     """Shape (sentences,)."""
+    judged: Vector | float = 0.0
+    """What a model that reads question and document together makes of each sentence's block, in
+    standard deviations; shape (sentences,), or 0 where none was asked."""
 
 
 def asked(question: str) -> str:
@@ -92,7 +97,7 @@ def rank(question: str, passages: Passages, near: Nearness) -> Vector:
         sentence_words=_shares(wanted, bags),
         document_words=_shares(wanted, whole),
         documents=MEANING * _standard(near.documents) + NAMED * named,
-        sentences=MEANING * _standard(near.sentences) + FIRST * _firsts(of),
+        sentences=MEANING * _standard(near.sentences) + FIRST * _firsts(of) + JUDGED * near.judged,
         inherited=np.zeros(count),
     )
     own = step.documents + WORDS * _standard(step.document_words.sum(axis=0))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from unabridged.compression.blocks import Block
 from unabridged.compression.droppable import in_turn
 from unabridged.compression.job import Job
+from unabridged.compression.kept import extract
 from unabridged.compression.prompt import Span
 from unabridged.compression.scorer import TokenScores
-from unabridged.compression.select import Unit
+from unabridged.compression.select import Unit, spans_of
 
 OPEN = 2.0
 """Times the budget that is let in before words are dropped (k in Alg. 1)."""
@@ -120,3 +121,9 @@ def opening(offer: Scored) -> tuple[list[Unit], list[tuple[float, Unit]]]:
             rest = [(float(offer.values[j]), block.units[j]) for j in ranked[place:]]
             return [*first, *(block.units[j] for j in ranked[:place])], rest
     return [*first, *(block.units[j] for j in ranked)], []
+
+
+def left_of(job: Job, offers: Sequence[Scored]) -> str:
+    """What some blocks offer first, as it would be sent: the compressed prefix of Alg. 2."""
+    kept = spans_of(job.segments, [unit for each in offers for unit in opening(each)[0]])
+    return "".join(extract(s.text, x) for s, x in zip(job.segments, kept, strict=True))

@@ -174,8 +174,9 @@ class Perplexity(Frozen):
     reorder: Literal["original", "sort", "two_stage"] = "original"
     """Order of the documents: as they came, the best first, or the best at both ends."""
     iterative: bool = False
-    """Each document is read behind what is kept of the better ones (LLMLingua, section 4.2), and
-    not alone. Costs passes of growing length."""
+    """Segments of up to 1,200 characters are read one after the other, each behind what is kept of
+    those before it (LLMLingua, section 4.2), and not alone: in the order of the prompt by
+    llmlingua, the best document first by longllmlingua. Costs passes of growing length."""
     as_published: bool = False
     """Words are chosen as llmlingua 0.2.2 does it, the token before the surprising one, one
     threshold and an uncut tail; for comparison only."""
@@ -237,7 +238,7 @@ class Policy(Frozen):
     messages: dict[int, Kind] = Field(default_factory=dict)
     """The kind of whole messages by their index; negative ones count from the end."""
     perplexity: Perplexity = Perplexity()
-    """How longllmlingua judges documents and words."""
+    """How llmlingua and longllmlingua judge documents and words."""
     words: Words = Words()
     """How llmlingua2 judges words."""
     classifier: str = "embedded"
@@ -252,8 +253,12 @@ class Policy(Frozen):
     or a provider's embedding model; null: words alone. Prompts in languages it does not know are
     ranked by words."""
     reranker: str | Provider | None = None
-    """The cross-encoder that `rank: cross-encoder` asks: weights named as the scorer's are, or a
-    provider's rerank model."""
+    """The cross-encoder that `rank: cross-encoder` asks, and that judges the best candidates of
+    `auto`: weights named as the scorer's are, or a provider's rerank model."""
+    judge: Literal["strong", "always", "never"] = "strong"
+    """Whether `auto` has the best candidates judged by a model that reads question and document
+    together. strong: by the reranker if one is named, or by a scorer behind a completions server;
+    always: by a scorer on this machine, too, which has to be a strong one to be of help."""
     intent: bool = False
     """Prompts are sent as they came, and what the compressor would have left of them is told to
     the caller in the header x-unabridged-intent, for a guard to look at. No log has it."""
@@ -283,6 +288,16 @@ class Policy(Frozen):
     docs/caching.md); null: as many again as there have been."""
     allow: tuple[Override, ...] = ("policy", "off", "rate", "tokens", "question")
     """What a caller may choose for one request."""
+
+    @property
+    def judged_by(self) -> Literal["reranker", "scorer"] | None:
+        """Who judges the best candidates of `auto`."""
+        if self.judge == "never":
+            return None
+        if self.reranker is not None:
+            return "reranker"
+        strong = self.judge == "always" or isinstance(self.scorer, Completions)
+        return "scorer" if strong else None
 
     @model_validator(mode="after")
     def _one_target(self) -> Policy:

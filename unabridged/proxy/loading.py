@@ -5,14 +5,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from unabridged.policies.policy import Policy
 from unabridged.proxy.weights import Source, locate, whole
 
 M = TypeVar("M")
 
 # transformers fills its modules as names are first looked up, and fails where two threads do it.
 _ONE_AT_A_TIME = threading.Lock()
+
+
+class Seam(Protocol):
+    """The models behind one seam: scorers, encoders, classifiers or rerankers."""
+
+    @property
+    def loading(self) -> list[str]:
+        """Sources whose model is not ready yet."""
+        ...
+
+    def revision(self, policy: Policy) -> str:
+        """Names the weights of a policy as exactly as is known by now; part of cache keys."""
+        ...
+
+    def begin(self, policy: Policy) -> None:
+        """Starts loading in a thread, unless there is nothing to load or it was done before."""
+        ...
 
 
 class Loading(Generic[M]):

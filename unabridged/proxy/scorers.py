@@ -54,11 +54,11 @@ class Scorers:
         ready = self._models.ready(source)
         return f"{source} {ready.revision if ready else ''}"
 
-    def begin(self, source: str | Completions) -> None:
+    def begin(self, policy: Policy) -> None:
         """Starts loading in a thread, unless the weights are missing or it was done before; for a
         server there is nothing to load."""
-        if isinstance(source, str):
-            self._models.begin(source)
+        if isinstance(policy.scorer, str):
+            self._models.begin(policy.scorer)
 
     def _elsewhere(self, settings: Completions) -> Scorer:
         if settings not in self._remote:
@@ -69,7 +69,7 @@ class Scorers:
         scorer = self._models.ready(source)
         if scorer is not None:
             return scorer
-        self.begin(source)
+        self._models.begin(source)
         if source in self.failed:
             raise ScorerMissing(f"{source} could not be loaded")
         raise ScorerLoading(f"{source} is still being loaded")

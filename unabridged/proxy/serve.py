@@ -17,7 +17,7 @@ from typing import TextIO
 import platformdirs
 
 from unabridged.compression.body import read
-from unabridged.compression.compress import SCORED, compress, run_job
+from unabridged.compression.compress import compress, models_of, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.join import render
 from unabridged.compression.plan import allot
@@ -45,6 +45,7 @@ from unabridged.proxy.kept_text import KeptTexts
 from unabridged.proxy.keys import load_keys
 from unabridged.proxy.litellm_upstream import LitellmUpstream
 from unabridged.proxy.live import Live
+from unabridged.proxy.loading import Seam
 from unabridged.proxy.metrics import Metrics
 from unabridged.proxy.metrics_answer import MetricsAnswer
 from unabridged.proxy.originals import Originals
@@ -79,19 +80,11 @@ from unabridged.recovery.answer import restore_answer
 from unabridged.recovery.index import Index
 from unabridged.recovery.streams import stream_restorer
 
-ENCODED = ("auto", "longllmlingua")
-"""Compressors whose outcome depends on the weights of a sentence encoder."""
-JUDGED = ("llmlingua2", "auto")
-"""Compressors whose outcome depends on the weights of a token classifier."""
-
-
 KINDS: dict[str, Callable[[str, UpstreamSettings, str | None], HttpUpstream | LitellmUpstream]] = {
     "openai": lambda name, settings, _: HttpUpstream(name, settings),
     "litellm": LitellmUpstream,
 }
 """What makes an upstream of each kind."""
-RERANKED = ("longllmlingua",)
-"""Compressors whose outcome may depend on a cross-encoder."""
 
 
 class NotServable(Exception):
@@ -181,14 +174,16 @@ def assemble(
     )
     rerankers = Rerankers(models or default_home(), partial(_load_reranker, device))
 
+    seams: dict[str, Seam] = {
+        "scorer": scorers,
+        "encoder": encoders,
+        "classifier": classifiers,
+        "reranker": rerankers,
+    }
+
     def weights(compressor: str, policy: Policy) -> str:
-        used = (
-            (ENCODED, encoders.revision),
-            (JUDGED, classifiers.revision),
-            (SCORED, scorers.revision),
-            (RERANKED, rerankers.revision),
-        )
-        return " ".join(revision(policy) for names, revision in used if compressor in names)
+        used = sorted(models_of(compressor, policy))
+        return " ".join(seams[seam].revision(policy) for seam in used)
 
     server = config.server
     shelves = Shelves(store.cache, secret, most_bytes=config.store.cache_mb * 2**20)
@@ -266,14 +261,8 @@ def assemble(
     def load(config: Config) -> None:
         """Begins to load the models of the policies that are used."""
         for choice in _choices(config):
-            if choice.policy.compressor in SCORED:
-                scorers.begin(choice.policy.scorer)
-            if choice.policy.compressor in ENCODED:
-                encoders.begin(choice.policy)
-            if choice.policy.compressor in JUDGED:
-                classifiers.begin(choice.policy)
-            if choice.policy.compressor in RERANKED:
-                rerankers.begin(choice.policy)
+            for seam in models_of(choice.policy.compressor, choice.policy):
+                seams[seam].begin(choice.policy)
 
     def renew(app: App, config: Config) -> App:
         newer = _fleet(config, environment, callers, app.exchange.upstreams)
@@ -348,10 +337,11 @@ def assemble(
         unready=lambda: [
             *(["shutting down"] if leaving.is_set() else []),
             *warming,
-            *(f"loading scorer {source}" for source in scorers.loading),
-            *(f"loading encoder {source}" for source in encoders.loading),
-            *(f"loading classifier {source}" for source in classifiers.loading),
-            *(f"loading reranker {source}" for source in rerankers.loading),
+            *(
+                f"loading {seam} {source}"
+                for seam, known in seams.items()
+                for source in known.loading
+            ),
         ],
         running=running,
         stop=stop,
