@@ -255,6 +255,17 @@ def test_an_answer_gets_its_wording_back(compressor: PromptCompressor) -> None:
     )
 
 
+def test_an_answer_to_its_own_prompt_is_restored_by_what_it_kept(
+    compressor: PromptCompressor,
+) -> None:
+    done = compressor.compress_prompt(DOCUMENTS, question=QUESTION, target_token=60)
+    compressed, original = done["compressed_prompt"], "\n\n".join([*DOCUMENTS, QUESTION])
+    other = PromptCompressor(scorer=Lengths(), count=count)
+    for answer in (compressed, "It was repaired by Tolland Steelworks.", original):
+        restored = compressor.recover(original, compressed, answer)
+        assert restored == other.recover(original, compressed, answer)
+
+
 class Vectors:
     """An Encoder for which a text is near to a question that names its month."""
 

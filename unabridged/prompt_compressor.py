@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unabridged.compressed_prompts import CompressedPrompts
 from unabridged.compression.classifier import Classifier, NoClassifier
 from unabridged.compression.compress import compress, run_job
 from unabridged.compression.encoder import Encoder
@@ -31,6 +32,7 @@ from unabridged.llmlingua2_options import WordOptions, parted
 from unabridged.llmlingua_models import encoder_of, reranker_of
 from unabridged.llmlingua_options import Options, options_of
 from unabridged.policies.policy import Kind, Policy
+from unabridged.recovery.restore import restore
 
 GAP = "\n\n"
 """Stands between the parts of a prompt."""
@@ -88,6 +90,7 @@ class PromptCompressor:
         self._reads, self._reranks = encoder, reranker
         self._elsewhere = dict(open_api_config or {})
         self._count = count or counter("gpt-3.5-turbo")
+        self._prompts = CompressedPrompts()
 
     def compress_prompt(
         self,
@@ -161,10 +164,9 @@ class PromptCompressor:
         return result
 
     def recover(self, original_prompt: str, compressed_prompt: str, response: str) -> str:
-        """The answer in the wording of the original."""
-        from unabridged.recovery.recover import recover
-
-        return recover(original_prompt, compressed_prompt, response).text
+        """The answer in the wording of the original. What this object has compressed itself it
+        knows by its kept spans, and needs neither to align nor to index it again."""
+        return restore(response, self._prompts.index(original_prompt, compressed_prompt)).text
 
     def compress_prompt_llmlingua2(
         self,
@@ -197,7 +199,9 @@ class PromptCompressor:
         own: WordOptions | None,
     ) -> dict[str, Any]:
         done = self._compressed(parts, instruction, question, how, own)
-        result = {"compressed_prompt": render(done).removesuffix(GAP), **self._told(done)}
+        text = render(done).removesuffix(GAP)
+        self._prompts.add(text, done)
+        result = {"compressed_prompt": text, **self._told(done)}
         if own is not None:
             documents = [i for i, s in enumerate(done.prompt.segments) if s.kind == "document"]
             texts = [done.text(i).removesuffix(GAP) for i in documents]

@@ -23,6 +23,8 @@ from typing import Any
 from prompts import sets
 
 from unabridged.compression.auto import auto
+from unabridged.compression.cached_scorer import CachedScorer
+from unabridged.compression.causal_lm import CausalScorer
 from unabridged.compression.classifier import Classifier
 from unabridged.compression.compress import compress
 from unabridged.compression.encoder import Encoder
@@ -32,10 +34,12 @@ from unabridged.compression.kept import compose, extract
 from unabridged.compression.llmlingua2 import llmlingua2
 from unabridged.compression.plan import Grant, Plan
 from unabridged.compression.prompt import Prompt, Segment, Where
+from unabridged.compression.scorer import Scorer
 from unabridged.compression.select import Selection, spans_of
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Policy
 from unabridged.proxy.installed import installed_classifier, installed_encoder
+from unabridged.proxy.shelf import MemoryShelf
 
 LET_IN = 1.5
 """Times the budget that `inside` lets in before it drops words."""
@@ -121,11 +125,16 @@ def measure(
     blind: bool = False,
     encoder: Callable[[], Encoder | None] = lambda: None,
     classifier: Callable[[], Classifier | None] = lambda: None,
+    judge: Callable[[], Scorer] | None = None,
 ) -> Iterator[tuple[bool, int, int, float]]:
     """For each row: does the answer survive, tokens asked, tokens got, milliseconds."""
     for row in rows:
         prompt = prompt_of(row, blind)
-        policy = Policy(compressor="auto" if name in BASELINES else name, min_saving=0)
+        policy = Policy(
+            compressor="auto" if name in BASELINES else name,
+            min_saving=0,
+            judge="always" if judge else "never",
+        )
         counts = tuple(count(s.text) for s in prompt.segments)
         documents = tuple(range(len(prompt.segments) - 1))
         before = sum(counts[i] for i in documents)
@@ -135,7 +144,7 @@ def measure(
         )
         plan = Plan(grants=(grant,), counts=counts, asked=None)
         start = time.perf_counter()
-        extra: dict[str, Any] = {"encoder": encoder, "classifier": classifier}
+        extra: dict[str, Any] = {"encoder": encoder, "classifier": classifier, "scorer": judge}
         if name in BASELINES:
             extra["run"] = BASELINES[name]
         done = compress(prompt, plan, policy, count, **extra)
@@ -152,12 +161,17 @@ def main() -> None:
     parser.add_argument("--rates", default="0.5,0.25,0.1")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--encoder", help="weights that auto ranks with, such as path:DIR")
+    parser.add_argument("--judge", type=Path, help="causal weights that judge auto's candidates")
     parser.add_argument("--limit", type=int, default=None, help="rows of each set")
     parser.add_argument("--blind", action="store_true", help="do not show the question")
     options = parser.parse_args()
     count = counter("gpt-4o")
     encoder = installed_encoder(options.encoder)
     classifier = installed_classifier("embedded")
+    judge = None
+    if options.judge:
+        scorer = CachedScorer(CausalScorer(options.judge), MemoryShelf(most_bytes=2**30))
+        judge = lambda: scorer  # noqa: E731
     if (loaded := encoder()) is not None:
         loaded.passages(["A text to warm up with."] * 8, [()] * 8)
     print("| set | rows | rate | compressor | all | even | odd | asked | got | ms |")
@@ -176,6 +190,7 @@ def main() -> None:
                         options.blind,
                         encoder,
                         classifier if compressor == "inside" else lambda: None,
+                        judge if compressor == "auto" else None,
                     )
                 )
                 kept = [float(f[0]) for f in found]
