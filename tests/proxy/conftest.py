@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
 from unabridged.policies.config import Config
 from unabridged.proxy.app import App
 from unabridged.proxy.receipt import Receipt
-from unabridged.proxy.serve import assemble
+from unabridged.proxy.serve import assemble, the_steps
 from unabridged.proxy.server import Server
 from unabridged.proxy.steps import Steps
 
@@ -172,6 +173,45 @@ def serve(
         assert not leaked(upstream.seen, told(proxy.app, proxy.log.getvalue(), proxy.errors))
 
 
+@pytest.fixture
+def provided(
+    upstream: FakeUpstream, tmp_path: Path, no_models: Path
+) -> Iterator[Callable[..., Proxy]]:
+    """Starts proxies whose only upstream is a provider through litellm, played by `upstream`:
+    provided("gemini", path, params, retries=1). Parts and other settings go into `steps` and
+    `rest`. What `serve` promises of what a test sends holds here, too."""
+    proxies: list[Proxy] = []
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            provider: str,
+            path: str = "",
+            params: Any = None,
+            *,
+            steps: Steps | None = None,
+            rest: Any = None,
+            **more: Any,
+        ) -> Proxy:
+            root = upstream.url.removesuffix("/v1")
+            params = {
+                k: v.replace("ROOT", root) if isinstance(v, str) else v
+                for k, v in (params or {}).items()
+            }
+            settings = {"kind": "litellm", "provider": provider, "api_key_env": "K", "retries": 0}
+            settings |= {"url": root + path, "params": params, "first_byte_seconds": 60, **more}
+            config = config_for(root, upstream=settings, **{"policy": "off", **(rest or {})})
+            parts = {"steps": steps} if steps else {}
+            context = serving(
+                config, tmp_path / "s", models=no_models, environment={"K": "op-key"}, **parts
+            )
+            proxies.append(stack.enter_context(context))
+            return proxies[-1]
+
+        yield start
+    for proxy in proxies:
+        assert not leaked(upstream.seen, told(proxy.app, proxy.log.getvalue(), proxy.errors))
+
+
 def config_for(url: str, **given: Any) -> Config:
     """A configuration with one upstream; its only policy is `fake` unless given otherwise."""
     upstream = {"url": url, **given.pop("upstream", {})}
@@ -188,6 +228,29 @@ def config_for(url: str, **given: Any) -> Config:
             **given,
         }
     )
+
+
+def cutting_steps(pattern: str) -> Steps:
+    """The real steps, but for a compressor that cuts what matches `pattern` and nothing else."""
+
+    def kept(text: str) -> tuple[tuple[int, int], ...]:
+        borders = [0, *(at for found in re.finditer(pattern, text) for at in found.span())]
+        pairs = zip(borders[::2], [*borders[1::2], len(text)], strict=True)
+        return tuple((start, end) for start, end in pairs if start < end)
+
+    def compress(prompt: Prompt, plan: Any, policy: Any, count: Any, **_: Any) -> Compressed:
+        texts = [segment.text for segment in prompt.segments]
+        spans = tuple(kept(text) for text in texts)
+        left = ["".join(t[a:b] for a, b in s) for t, s in zip(texts, spans, strict=True)]
+        return Compressed(
+            prompt=prompt,
+            kept=spans,
+            why=("by pattern",) * len(texts),
+            tokens_before=tuple(map(count, texts)),
+            tokens_after=tuple(map(count, left)),
+        )
+
+    return replace(the_steps(), compress=compress)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from conftest import Proxy, serving
-from fake_upstream import FakeUpstream, answer, events
-
-from unabridged.policies.config import Config
+from conftest import Proxy
+from fake_upstream import Cut, FakeUpstream, Hang, Reply, answer, events
+from provider_wires import WIRES, aws_event, aws_exception, aws_stream, bedrock_block
 
 USER = {"role": "user", "content": "Where is the gauge?"}
 
@@ -44,35 +42,6 @@ AWS = {
     "aws_access_key_id": "AKIAFAKE",
     "aws_secret_access_key": "fake",
 }
-
-
-@pytest.fixture
-def provided(
-    upstream: FakeUpstream, tmp_path: Path, no_models: Path
-) -> Iterator[Callable[..., Proxy]]:
-    """A proxy whose only upstream is a provider, played by `upstream`."""
-    running: list[Any] = []
-
-    def start(provider: str, path: str = "", params: Any = None, **more: Any) -> Proxy:
-        root = upstream.url.removesuffix("/v1")
-        params = {k: v.replace("ROOT", root) for k, v in (params or {}).items()}
-        settings = {"kind": "litellm", "provider": provider, "api_key_env": "K", "retries": 0}
-        settings |= {"url": root + path, "params": params, "first_byte_seconds": 60, **more}
-        config = Config.model_validate(
-            {
-                "upstreams": {"default": settings},
-                "routes": [{"policy": "off"}],
-                "policies": {"off": {"compressor": "off"}},
-                "server": {"port": 0, "grace_seconds": 5},
-            }
-        )
-        context = serving(config, tmp_path / "s", models=no_models, environment={"K": "op-key"})
-        running.append(context)
-        return context.__enter__()
-
-    yield start
-    for context in running:
-        context.__exit__(None, None, None)
 
 
 def ask(proxy: Proxy, path: str = "/chat/completions", **body: Any) -> httpx.Response:
@@ -162,11 +131,120 @@ def test_a_stream_that_cannot_be_read_leaves_no_word_of_it_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     upstream.reply(events(b"event: odd\ndata: The gauge is {secret\n\n"))
-    proxy = provided("cohere", "/v2/chat")
+    proxy = provided("cohere", "/v2/chat", {"fake_stream": False})
     got = ask(proxy, model="command-r-plus", stream=True)
     assert "upstream_error" in got.text
     told = caplog.text + "".join(capfd.readouterr()) + proxy.log.getvalue()
     assert "secret" not in told
+
+
+def test_coheres_own_stream_is_not_read_yet_so_whole_answers_are_asked_for(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    """When litellm reads it, `WHOLE` has had its time."""
+    cohere = WIRES["cohere"]
+    upstream.reply(cohere.reply(("At the", " river."), ()))
+    own = ask(provided("cohere", "/v2/chat", {"fake_stream": False}), model="c", stream=True)
+    assert "upstream_error" in own.text
+    whole = ask(provided("cohere", "/v2/chat"), model="c", stream=True)
+    assert "At the river." in whole.text and "[DONE]" in whole.text
+    assert [bool(seen.json.get("stream")) for seen in upstream.seen] == [True, False]
+
+
+BEGUN = (
+    aws_event("messageStart", {"role": "assistant"}),
+    *bedrock_block(0, [{"text": "At the"}, {"text": " river"}])[:-1],
+)
+SPOILT = BEGUN[2][:-1] + bytes([BEGUN[2][-1] ^ 1])
+STREAMED = [
+    ("/chat/completions", {"messages": [USER]}),
+    ("/responses", {"input": "Where is the gauge?"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMED, ids=["chat", "responses"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        aws_stream(*BEGUN, aws_exception("throttlingException", "secret")),
+        aws_stream(*BEGUN[:2], SPOILT),
+        aws_stream(*BEGUN, end=[0.3, Cut]),
+    ],
+    ids=["exception", "wrong checksum", "closed"],
+)
+def test_a_stream_of_bedrock_that_breaks_off_ends_with_an_error_and_is_charged_in_part(
+    upstream: FakeUpstream, provided: Callable[..., Proxy], broken: Reply, path: str, body: Any
+) -> None:
+    upstream.reply(broken)
+    bedrock = WIRES["bedrock"]
+    proxy = provided("bedrock", params=bedrock.params)
+    said = {"model": bedrock.model, "stream": True, **body}
+    got = httpx.post(proxy.url + path, json=said, timeout=90)
+    assert got.status_code == 200
+    assert "At the" in got.text and "upstream_error" in got.text and "secret" not in got.text
+    assert "[DONE]" not in got.text and "response.completed" not in got.text
+    told = proxy.receipt()
+    assert (told.ended, told.cost_basis) == ("broken off", "partial")
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMED, ids=["chat", "responses"])
+def test_who_leaves_a_stream_ends_it_at_the_provider(
+    upstream: FakeUpstream, provided: Callable[..., Proxy], path: str, body: Any
+) -> None:
+    upstream.reply(aws_stream(*BEGUN, end=[Hang]))
+    bedrock = WIRES["bedrock"]
+    proxy = provided("bedrock", params=bedrock.params)
+    said = {"model": bedrock.model, "stream": True, **body}
+    with httpx.stream("POST", proxy.url + path, json=said, timeout=90) as got:
+        assert any("river" in line for line in got.iter_lines())
+    upstream.wait_left()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": "And now?", "previous_response_id": "resp_1"},
+        {"input": "And now?", "conversation": "conv_1"},
+        {"input": [{"role": "user", "content": "And?"}, {"type": "item_reference", "id": "m"}]},
+        {"prompt": {"id": "pmpt_1"}},
+    ],
+    ids=["response", "conversation", "item", "template"],
+)
+def test_a_response_that_goes_on_from_what_no_provider_holds_is_refused_before_it_is_asked(
+    upstream: FakeUpstream, provided: Callable[..., Proxy], body: Any
+) -> None:
+    got = httpx.post(
+        provided("anthropic").url + "/responses", json={"model": "claude-x", **body}, timeout=90
+    )
+    assert got.status_code == 400
+    assert "send the whole conversation in input" in got.json()["error"]["message"]
+    assert upstream.seen == []
+
+
+def test_a_provider_with_responses_of_its_own_is_asked_to_go_on(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    told = {"id": "resp_2", "object": "response", "created_at": 1, "status": "completed",
+            "model": "gpt-x", "output": []}  # fmt: skip
+    upstream.reply(answer(json.dumps(told).encode()))
+    proxy = provided("openai", "/v1")
+    said = {"model": "gpt-x", "input": "And now?", "previous_response_id": "resp_1"}
+    got = httpx.post(proxy.url + "/responses", json=said, timeout=90)
+    assert got.status_code == 200, got.text
+    (seen,) = upstream.seen
+    assert (seen.target, seen.json["previous_response_id"]) == ("/v1/responses", "resp_1")
+
+
+def test_a_callers_tools_are_left_to_the_provider(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    """None is run by litellm, whatever address it names."""
+    upstream.reply(answer(json.dumps(ANTHROPIC).encode()))
+    tool = {"type": "mcp", "server_label": "a", "server_url": "litellm_proxy",
+            "require_approval": "never"}  # fmt: skip
+    got = ask(provided("anthropic"), tools=[tool])
+    assert got.status_code == 200, got.text
+    assert [server["url"] for server in upstream.seen[0].json["mcp_servers"]] == ["litellm_proxy"]
 
 
 def test_embeddings_of_a_provider_come_back_in_openais_shape(
@@ -230,10 +308,12 @@ def test_the_messages_api_of_a_provider_passes_in_its_own_shape(
     assert got.json()["content"][0]["text"] == "At the river."
 
 
-@pytest.mark.parametrize("path", ["/audio/speech", "/responses"])
-def test_what_a_provider_has_no_path_for_is_not_found(
-    provided: Callable[..., Proxy], path: str
-) -> None:
-    got = ask(provided("anthropic"), path)
+def test_a_body_that_is_no_json_object_is_refused(provided: Callable[..., Proxy]) -> None:
+    got = httpx.post(provided("anthropic").url + "/responses", content=b"[1]", timeout=90)
+    assert got.status_code == 400
+
+
+def test_what_a_provider_has_no_path_for_is_not_found(provided: Callable[..., Proxy]) -> None:
+    got = ask(provided("anthropic"), "/audio/speech")
     assert got.status_code == 404
     assert "/chat/completions" in got.json()["error"]["message"]

@@ -96,7 +96,7 @@ def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) 
         tier=tier(body.get("service_tier")),
         writes_cache=any("cache_control" in part for part in _marked(body, known)),
         searches=searches or bool(body.get("web_search_options")),
-        held=_holds(body, known),
+        held=refers(body, known),
     )
 
 
@@ -165,7 +165,7 @@ def _calls(items: list[Any]) -> Iterator[Any]:
             yield item
 
 
-def _holds(body: Mapping[str, Any], items: list[Any]) -> bool:
+def refers(body: Mapping[str, Any], items: list[Any]) -> bool:
     """True if the Responses API continues a conversation, fills in a template or looks up items."""
     referred = any(isinstance(i, Mapping) and i.get("type") == "item_reference" for i in items)
     return referred or isinstance(body.get("prompt"), Mapping) or any(map(body.get, _HELD))

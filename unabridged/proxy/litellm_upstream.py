@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from unabridged.policies import config
 from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
+from unabridged.proxy.estimate import refers
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.upstream import Answer, Call, Opened
 
@@ -28,9 +29,9 @@ METHODS = {
     "/completions": "atext_completion",
     "/embeddings": "aembedding",
     "/messages": "aanthropic_messages",
+    "/responses": "aresponses",
 }
-"""Paths that a provider can be asked by, and the router's method for each. Not `/responses`: for
-that litellm imports a package (mcp) that it does not bring along."""
+"""Paths that a provider can be asked by, and the router's method for each."""
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 # fmt: off
@@ -43,11 +44,16 @@ FIELDS = frozenset((
     "service_tier", "metadata", "store", "prompt_cache_key", "safety_identifier", "cache_control",
     "prompt", "suffix", "echo", "best_of", "input", "dimensions", "encoding_format", "input_type",
     "instructions", "previous_response_id", "include", "max_output_tokens", "reasoning", "text",
-    "truncation", "background", "system", "stop_sequences",
+    "truncation", "background", "system", "stop_sequences", "max_tool_calls",
 ))
 # fmt: on
 """Of a caller's body only these go on. litellm takes addresses, keys and settings of its own among
 the arguments of a call, and those are the operator's alone."""
+NO_GATEWAY = {"_skip_mcp_handler": True}
+"""With tools: none of a caller's is to be run by litellm itself, as its gateway for tools would."""
+WHOLE = frozenset(("cohere", "cohere_chat"))
+"""Providers whose streams litellm 1.106.0 cannot read, though it asks for them: it takes the lines
+of their events for JSON. They are asked for whole answers, which go on as streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +94,18 @@ class LitellmUpstream:
             return
         try:
             asked = json.loads(await _whole(call))
-            given = {name: asked[name] for name in asked if name in FIELDS}
-        except (ValueError, TypeError):
+            given = {name: value for name, value in asked.items() if name in FIELDS}
+        except (ValueError, AttributeError):
             yield _refused(400, "the body is not a JSON object")
             return
         await asyncio.to_thread(self._start)
+        if method == "aresponses" and self._forgets(asked):
+            yield _refused(
+                400,
+                f"{self.settings.provider} holds no earlier answers or templates: "
+                "send the whole conversation in input",
+            )
+            return
         result = None
         try:
             result = await self._within(
@@ -141,6 +154,8 @@ class LitellmUpstream:
     def _means(self) -> dict[str, Any]:
         settings = self.settings
         params: dict[str, Any] = {"model": f"{settings.provider}/*", **settings.params}
+        if settings.provider in WHOLE:
+            params.setdefault("fake_stream", True)
         if settings.url:
             params["api_base"] = settings.url
         if self._key is not None:
@@ -156,7 +171,29 @@ class LitellmUpstream:
         }
 
     async def _asked(self, method: str, given: Mapping[str, Any]) -> Any:
-        return await getattr(self._router, method)(**given)
+        more = dict(NO_GATEWAY) if "tools" in given else {}
+        if method != "aanthropic_messages" or not given.get("stream"):
+            return await getattr(self._router, method)(**given, **more)
+        # litellm's own stream of messages needs packages of its gateway, and misses them only
+        # after the provider was asked.
+        from litellm.llms.anthropic.pass_through.messages import fake_stream_iterator
+
+        whole = await self._router.aanthropic_messages(**{**given, **more, "stream": False})
+        return fake_stream_iterator.FakeAnthropicMessagesStreamIterator(whole)
+
+    def _forgets(self, asked: Mapping[str, Any]) -> bool:
+        """True if a response is asked for that goes on from what a server holds, and litellm would
+        leave that out in silence: it makes a chat of the request where the provider has no API
+        for responses, and knows no conversations."""
+        from litellm.utils import ProviderConfigManager
+
+        items = asked.get("input")
+        if not refers(asked, items if isinstance(items, list) else []):
+            return False
+        native = ProviderConfigManager.get_provider_responses_api_config(
+            str(self.settings.provider), str(asked.get("model")), self.settings.url or None
+        )
+        return native is None or "conversation" in asked
 
     def _told(self, result: Any) -> Opened:
         if not hasattr(result, "__aiter__"):
@@ -243,6 +280,8 @@ async def _closed(result: Any) -> None:
 def _json(value: Any) -> bytes:
     if hasattr(value, "model_dump_json"):
         return str(value.model_dump_json(exclude_none=True)).encode()
+    if isinstance(value, dict):
+        value = {name: value[name] for name in value if name != "_hidden_params"}
     return json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
