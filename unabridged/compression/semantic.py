@@ -33,7 +33,7 @@ LINKED = 1.0
 """Share of a document's own worth that goes to the documents it names."""
 LINKING = 0.3
 """Share that goes to the documents that name it."""
-JUDGED = 0.5
+JUDGED = 0.25
 """Weight of what a model says that reads question and document together."""
 FIRST = 0.2
 """What the first sentence of a document gains: it says what the rest is about."""
