@@ -19,7 +19,7 @@ from unabridged.compression.compress import compress, run_job
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count, Cut, Job
 from unabridged.compression.join import render
-from unabridged.compression.kept import shift
+from unabridged.compression.kept import clip, extract, shift
 from unabridged.compression.llmlingua2 import labelled
 from unabridged.compression.marks import llmlingua as tagged
 from unabridged.compression.plan import allot
@@ -198,8 +198,8 @@ class PromptCompressor:
         how: Options,
         own: WordOptions | None,
     ) -> dict[str, Any]:
-        done = self._compressed(parts, instruction, question, how, own)
-        text = render(done).removesuffix(GAP)
+        done = self._closed(self._compressed(parts, instruction, question, how, own))
+        text = render(done)
         self._prompts.add(text, done)
         result = {"compressed_prompt": text, **self._told(done)}
         if own is not None:
@@ -249,6 +249,22 @@ class PromptCompressor:
             reranker=self._reranker(how),
             classifier=self._judging,
             run=run,
+        )
+
+    def _closed(self, done: Compressed) -> Compressed:
+        """Without the gap behind the last part, which keeps it from nothing."""
+        segments = done.prompt.segments
+        full = [i for i, segment in enumerate(segments) if segment.text]
+        sent = [i for i in done.order or range(len(segments)) if done.kept[i]]
+        if not sent or segments[full[-1]].kind == "question":
+            return done
+        kept, before, after = list(done.kept), list(done.tokens_before), list(done.tokens_after)
+        ours, last = segments[full[-1]].text.removesuffix(GAP), sent[-1]
+        before[full[-1]] = self._count(ours)
+        kept[last] = clip(kept[last], 0, len(segments[last].text.removesuffix(GAP)))
+        after[last] = self._count(extract(segments[last].text, kept[last]))
+        return replace(
+            done, kept=tuple(kept), tokens_before=tuple(before), tokens_after=tuple(after)
         )
 
     def _encoder(self, how: Options) -> Callable[[], Encoder | None]:
@@ -355,14 +371,19 @@ def structured(text: str) -> list[Part]:
     found: list[Part] = []
     at = 0
     for tag in tagged(text, 0, len(text)):
-        found.append(Part(text=text[at : tag.start]))
+        found += _spaced(text[at : tag.start])
         whole = not tag.compress or tag.rate == 1.0
-        rate = None if whole else tag.rate
-        found.append(Part(text=text[tag.inner : tag.close], rate=rate, whole=whole))
+        found += _spaced(text[tag.inner : tag.close], rate=None if whole else tag.rate, whole=whole)
         at = tag.end
-    found.append(Part(text=text[at:]))
-    found = [part for part in found if part.text]
-    return [*found, Part(text=GAP, whole=True)]
+    return [*found, *_spaced(text[at:]), Part(text=GAP, whole=True)]
+
+
+def _spaced(text: str, rate: float | None = None, whole: bool = False) -> list[Part]:
+    """A text, and the white space at its end by itself: it stands before the next part's word,
+    which would otherwise run into the last one that is kept."""
+    words = text.rstrip()
+    parts = [Part(text=words, rate=rate, whole=whole), Part(text=text[len(words) :], whole=True)]
+    return [part for part in parts if part.text]
 
 
 def _runner(how: Options, question: str) -> Callable[[str, Job], Cut]:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from unabridged.compression.batches import batches
 from unabridged.compression.cores import runner
 from unabridged.compression.scorer import TokenScores
+from unabridged.compression.surrogates import legible
 
 DECIMALS = 3
 """Scores are rounded to this: batches of different shapes differ in the sixth digit, and a
@@ -152,8 +153,8 @@ class CausalScorer:
         """
         if conditions and len(conditions) != len(texts):
             raise ValueError(f"{len(conditions)} conditions for {len(texts)} texts")
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        given = self._tokenizer.encode_batch(list(conditions), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch([*map(legible, texts)], add_special_tokens=False)
+        given = self._tokenizer.encode_batch([*map(legible, conditions)], add_special_tokens=False)
         windows: list[Window] = []
         for index, text in enumerate(encoded):
             context = given[index].ids if conditions else []

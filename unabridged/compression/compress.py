@@ -17,7 +17,8 @@ from unabridged.compression.prompt import Compressed, Prompt, Segment
 from unabridged.compression.protect import whole
 from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer
-from unabridged.compression.sentences import sentences
+from unabridged.compression.select import longest
+from unabridged.compression.sentences import sentences, words
 from unabridged.policies.policy import Policy
 
 COMPRESSORS: dict[str, str] = {
@@ -195,19 +196,29 @@ def _refill(
         if not full or any(extract(segments[i].text, kept[i]).strip() for i in members):
             continue
         least = min(full, key=lambda i: (plan.counts[i], i))
-        kept[least] = _beginning(segments[least])
+        kept[least] = _beginning(segments[least], plan.granted_with(least), count)
         after[least] = count(extract(segments[least].text, kept[least]))
         why[least] = "its beginning is kept: without it the message would be empty"
 
 
-def _beginning(segment: Segment) -> Spans:
-    """The first sentence with head and tail; all of what must not be cut into sentences."""
+def _beginning(segment: Segment, room: int, count: Count) -> Spans:
+    """The first sentence with head and tail, or as many of its words as fit `room` tokens, but one
+    at least; all of what must not be cut into sentences."""
     start, end = segment.content
     text = segment.text[start:end]
     if segment.kind == "demonstration" or not text.strip():
         return ((0, len(segment.text)),)
-    first = coarsen(sentences(text), whole(text))[0][1]
-    return normalise(whole_escapes(segment, [(0, start + first), (end, len(segment.text))]))
+    unbroken = whole(text)
+    first = coarsen(sentences(text), unbroken)[0][1]
+    ends = [start + stop for _, stop in coarsen(words(text, 0, first), unbroken)]
+
+    def upto(number: int) -> Spans:
+        spans = [(0, ends[number - 1]), (end, len(segment.text))]
+        return normalise(whole_escapes(segment, spans))
+
+    least = next(n for n, stop in enumerate(ends, 1) if segment.text[start:stop].strip())
+    fit = longest(len(ends), lambda n: count(extract(segment.text, upto(max(n, 1)))), room)
+    return upto(max(fit, least))
 
 
 def _spare(

@@ -15,6 +15,7 @@ from unabridged.compression.batches import batches
 from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, load_tokenizer
 from unabridged.compression.cores import runner
 from unabridged.compression.sentence_encoder import most_tokens
+from unabridged.compression.surrogates import legible
 
 DECIMALS = 3
 """As for a causal model's scores: batches of different shapes differ in the last digits."""
@@ -74,7 +75,8 @@ class CrossEncoder:
     ) -> NDArray[np.float64]:
         """The model's own numbers, shape (passages,). Raises what `checkpoint` raises."""
         pairs: list[Pair] = []
-        for i, passage in enumerate(passages):
+        question = legible(question)
+        for i, passage in enumerate(map(legible, passages)):
             for part in self._parts(question, passage):
                 ids, types = self._pair(question, part)
                 pairs.append(Pair(text=i, ids=tuple(ids), types=tuple(types)))

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from unabridged.compression.causal_lm import NoModel, load_model, load_tokenizer
+from unabridged.compression.surrogates import legible
 
 PREFILL = 256
 """Tokens of the prompt that are read between two looks at whether anybody still waits."""
@@ -76,14 +77,14 @@ class ChatModel:
         # Between zero bytes stand the numbers of the messages: every second piece.
         for place, piece in enumerate(rendered.split("\x00")):
             if place % 2:
-                ids += self._plain.encode(spoken[int(piece)], add_special_tokens=False).ids
+                ids += self._plain.encode(legible(spoken[int(piece)]), add_special_tokens=False).ids
             elif piece:
                 ids += self._marks.encode(piece, add_special_tokens=False).ids
         return ids
 
     def count(self, text: str) -> int:
         """Tokens of a text."""
-        return len(self._plain.encode(text, add_special_tokens=False).ids)
+        return len(self._plain.encode(legible(text), add_special_tokens=False).ids)
 
     def reply(
         self,

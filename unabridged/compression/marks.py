@@ -252,7 +252,7 @@ def llmlingua(text: str, lo: int, hi: int) -> list[Tagged]:
                 inner=opening.end(),
                 close=close.start(),
                 end=close.end(),
-                rate=share if share is not None and 0 < share <= 1 else None,
+                rate=share if share is not None and 0 <= share <= 1 else None,
                 compress=not _NO_COMPRESS.search(opening[1]),
             )
         )

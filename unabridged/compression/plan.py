@@ -51,6 +51,11 @@ class Plan:
                 return round(grant.tokens * self.counts[segment] / max(grant.before, 1))
         return self.counts[segment]
 
+    def granted_with(self, segment: int) -> int:
+        """Tokens of the grant that a segment shares in; as it came, if it shares in none."""
+        shared = (grant.tokens for grant in self.grants if segment in grant.segments)
+        return next(shared, self.counts[segment])
+
     def returned(self, grant: Grant, unused: int) -> Grant:
         """A grant with its part of the tokens that whole demonstrations left `unused` in its turn:
         they go back to instruction and question at one rate (LLMLingua, Alg. 1)."""
@@ -158,7 +163,9 @@ def _turn(
     elif goal >= before:
         return [], f"the {before} tokens of turn {turn} are within the {max(goal, 0)} asked for"
     else:
-        tokens = {group: int(group[1] * size) for group, size in sizes.items() if group[1]}
+        tokens = {
+            group: int(group[1] * size) for group, size in sizes.items() if group[1] is not None
+        }
         reasons = {group: f"keeps {group[1]:g} of its own" for group in tokens}
         free = {group: size for group, size in sizes.items() if group[1] is None}
         fixed = before - sum(sizes.values())

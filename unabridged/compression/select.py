@@ -9,6 +9,9 @@ from unabridged.compression.job import Count
 from unabridged.compression.kept import Spans, extract, normalise
 from unabridged.compression.prompt import Segment, Span
 
+SLACK = 2
+"""Tokens that a unit may cost less among others than by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -95,8 +98,8 @@ class Selection:
         even beyond the budget.
 
         `split` divides the first unit that does not fit, so that a part of it may. Where the next
-        unit would open a segment whose head is too long for what is left, or is a protected one
-        that is too long, later units of the segments already open fill the gap.
+        unit is one that is too long for what is left, or would open a segment whose head is,
+        later units fill the gap; behind such a head first those of the segments already open.
         """
         chosen = list(always)
         rest = [unit for unit in order if unit not in set(always)]
@@ -119,10 +122,28 @@ class Selection:
                 if taken:  # one sentence cut short is enough: the next word did not fit
                     break
                 blocker, rest = parts[0], rest[len(parts) :]
-            open_segments = {unit.segment for unit in chosen}
-            if blocker.segment not in open_segments:
-                rest = [unit for unit in rest if unit.segment in open_segments]
+            gap = budget - self.cost(chosen)
+            if gap <= 0:
+                break
+            if split is None:
+                rest = [unit for unit in rest if self._alone(unit) <= gap + SLACK]
+            opened = {unit.segment for unit in chosen}
+            if blocker.segment not in opened and self._frame(blocker.segment) >= gap:
+                rest = [unit for unit in rest if unit.segment != blocker.segment]
+                rest.sort(key=lambda unit: unit.segment not in opened)
         return chosen
+
+    def _frame(self, segment: int) -> int:
+        """Tokens of a segment's head and tail."""
+        text, (start, end) = self.segments[segment].text, self.segments[segment].content
+        return self.count(text[:start] + text[end:])
+
+    def _alone(self, unit: Unit) -> int:
+        """Tokens of a unit by itself."""
+        key = unit.segment, extract(self.segments[unit.segment].text, unit.spans)
+        if key not in self._counted:
+            self._counted[key] = self.count(key[1])
+        return self._counted[key]
 
 
 def ordered(units: Sequence[Unit], priority: Sequence[float]) -> list[Unit]:

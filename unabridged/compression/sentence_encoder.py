@@ -17,6 +17,7 @@ from unabridged.compression.causal_lm import NoModel, device_of, fingerprint, lo
 from unabridged.compression.cores import runner
 from unabridged.compression.encoder import Encoded, Vectors, unit
 from unabridged.compression.prompt import Span
+from unabridged.compression.surrogates import legible
 from unabridged.compression.tongue import reads
 
 PROMPTS = "config_sentence_transformers.json"
@@ -119,8 +120,10 @@ class SentenceEncoder:
         prompt: str,
         checkpoint: Callable[[], None],
     ) -> list[Encoded]:
-        lead = self._tokenizer.encode(prompt, add_special_tokens=False).ids if prompt else []
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        lead = (
+            self._tokenizer.encode(legible(prompt), add_special_tokens=False).ids if prompt else []
+        )
+        encoded = self._tokenizer.encode_batch([*map(legible, texts)], add_special_tokens=False)
         size = int(self._model.config.hidden_size)
         states = [np.zeros((len(text.ids), size), dtype=np.float32) for text in encoded]
         windows: list[Window] = []

@@ -35,8 +35,7 @@ def filtered(job: Job, blocks: Sequence[Scored]) -> list[Scored]:
     `sentence_budget` times the budget. Which words are kept of them is decided afterwards, and
     words of other sentences come last, so that the budget is met all the same."""
     settings = job.policy.perplexity
-    found = [s for i, block in enumerate(blocks) for s in _sentences(job, i, block)]
-    found.sort(key=lambda s: (not s.held, -s.worth, s.block, s.span))
+    found = sorted(_sentences(job, blocks), key=lambda s: (not s.held, -s.worth, s.block, s.span))
     room = settings.sentence_budget * job.tokens
     chosen: list[list[Span]] = [[] for _ in blocks]
     for sentence in found:
@@ -48,30 +47,40 @@ def filtered(job: Job, blocks: Sequence[Scored]) -> list[Scored]:
     return [_only(block, spans) for block, spans in zip(blocks, chosen, strict=True)]
 
 
-def _sentences(job: Job, index: int, scored: Scored) -> list[Sentence]:
-    settings, block = job.policy.perplexity, scored.block
-    text = job.segments[block.segment].text
-    spans = coarsen(
-        shift(sentences(text[block.start : block.end]), block.start),
-        whole(text, job.policy.protect),
-    )
-    starts = np.array([unit.start for unit in block.units])
-    worth = [
-        float(scored.values[(starts >= a) & (starts < b)].mean())
-        if ((starts >= a) & (starts < b)).any()
-        else 0.0
-        for a, b in spans
-    ]
-    best = sorted(range(len(spans)), key=lambda i: (-worth[i], i))[: settings.keep_sentences]
-    held = {
-        *range(min(settings.keep_first_sentences, len(spans))),
-        *range(max(len(spans) - settings.keep_last_sentences, 0), len(spans)),
-        *best,
-    }
-    return [
-        Sentence(block=index, span=span, worth=round(worth[i], 3), held=i in held)
-        for i, span in enumerate(spans)
-    ]
+def _sentences(job: Job, blocks: Sequence[Scored]) -> list[Sentence]:
+    """The sentences of all blocks; which are held is decided for each document as a whole."""
+    found: dict[int, list[Sentence]] = {}
+    ends = {each.block.segment: _ends(job, each.block.segment) for each in blocks}
+    for index, scored in enumerate(blocks):
+        block = scored.block
+        first, last = ends[block.segment]
+        starts = np.array([unit.start for unit in block.units])
+        for a, b in _spans(job, block.segment, block.start, block.end):
+            inside = (starts >= a) & (starts < b)
+            worth = round(float(scored.values[inside].mean()), 3) if inside.any() else 0.0
+            sentence = Sentence(block=index, span=(a, b), worth=worth, held=b <= first or a >= last)
+            found.setdefault(block.segment, []).append(sentence)
+    return [sentence for own in found.values() for sentence in _best_held(job, own)]
+
+
+def _best_held(job: Job, own: Sequence[Sentence]) -> list[Sentence]:
+    best = sorted(own, key=lambda s: (-s.worth, s.span))[: job.policy.perplexity.keep_sentences]
+    return [replace(sentence, held=sentence.held or sentence in best) for sentence in own]
+
+
+def _ends(job: Job, segment: int) -> tuple[int, int]:
+    """Where the first sentences that a document keeps end, and where its last ones begin."""
+    start, end = job.segments[segment].content
+    spans = _spans(job, segment, start, end)
+    first = spans[: job.policy.perplexity.keep_first_sentences]
+    last = spans[max(len(spans) - job.policy.perplexity.keep_last_sentences, 0) :]
+    return first[-1][1] if first else start, last[0][0] if last else end
+
+
+def _spans(job: Job, segment: int, start: int, end: int) -> list[Span]:
+    text = job.segments[segment].text
+    unbroken = whole(text, job.policy.protect)
+    return coarsen(shift(sentences(text[start:end]), start), unbroken)
 
 
 def _only(scored: Scored, spans: Sequence[Span]) -> Scored:

@@ -16,6 +16,7 @@ from unabridged.compression.batches import batches
 from unabridged.compression.causal_lm import NoModel, fingerprint, load_tokenizer
 from unabridged.compression.classifier import ENDS, Judged, halves
 from unabridged.compression.cores import Cores
+from unabridged.compression.surrogates import legible
 from unabridged.compression.tongue import reads
 
 ADAPTER = "adapter_config.json"
@@ -128,7 +129,7 @@ class TokenClassifier:
         if questions and len(questions) != len(texts):
             raise ValueError(f"{len(questions)} questions for {len(texts)} texts")
         asked = bool(questions) and self._asks
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch([*map(legible, texts)], add_special_tokens=False)
         before = self._asked(questions) if asked else [()] * len(texts)
         stops = _stops(self._tokenizer, ends)
         chunks: list[Chunk] = []
@@ -157,7 +158,8 @@ class TokenClassifier:
 
     def _asked(self, questions: Sequence[str]) -> list[tuple[int, ...]]:
         found = []
-        for encoded in self._tokenizer.encode_batch(list(questions), add_special_tokens=False):
+        asked = self._tokenizer.encode_batch([*map(legible, questions)], add_special_tokens=False)
+        for encoded in asked:
             ids = encoded.ids
             if len(ids) > QUESTION:
                 ids = ids[: QUESTION // 2] + ids[-QUESTION // 2 :]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from unabridged.compression.job import Count
+from unabridged.compression.surrogates import legible
 
 if TYPE_CHECKING:
     import tiktoken
@@ -106,7 +107,8 @@ def _file_counter(path: str) -> Count:
 
     def count(text: str) -> int:
         return sum(
-            len(tokenizer.encode(piece, add_special_tokens=False).ids) for piece in _pieces(text)
+            len(tokenizer.encode(piece, add_special_tokens=False).ids)
+            for piece in _pieces(legible(text))
         )
 
     return count

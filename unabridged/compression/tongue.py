@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import regex
 
+from unabridged.compression.surrogates import legible
+
 MANY_TONGUES = 60_000
 """A vocabulary of so many tokens was made for more than one script."""
 
@@ -26,7 +28,7 @@ def reads(tokenizer: Any, text: str) -> bool:
     if tokenizer.get_vocab_size() >= MANY_TONGUES:
         return True
     step = max(1, len(text) // SAMPLES)
-    pieces = [text[i : i + SAMPLE] for i in range(0, len(text), max(step, SAMPLE))]
+    pieces = [legible(text[i : i + SAMPLE]) for i in range(0, len(text), max(step, SAMPLE))]
     whole = words = 0
     for piece, encoded in zip(
         pieces, tokenizer.encode_batch(pieces, add_special_tokens=False), strict=True
