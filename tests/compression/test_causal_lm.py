@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +205,30 @@ def test_the_default_weights_score_as_they_should() -> None:
 
 
 EXPECTED = [8.216, 15.834, 0.904, 4.252, 1.674, 0.289, 1.677, 2.561, 5.903, 0.323]
+
+
+def test_half_a_surrogate_pair_is_scored_like_any_character(scorer: CausalScorer) -> None:
+    [scores] = scorer.score(["the \ud83d tides"], ["\udfff"])
+    assert np.isfinite(scores.scores).all()
+    assert scores.spans[-1, 1] == len("the \ud83d tides")
+
+
+def test_loading_and_scoring_leave_the_chance_of_others_alone(tiny_causal_lm: Path) -> None:
+    """No seed is set, and nothing global is switched."""
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    switches = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    CausalScorer(tiny_causal_lm, threads=1).score(TEXTS)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert before == after
+    assert switches == (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark)
+
+
+def test_most_of_the_text_goes_through_the_model_once(tiny_causal_lm: Path) -> None:
+    """And no more than a quarter of a window again, where it is longer than one."""
+    narrow = CausalScorer(tiny_causal_lm, threads=1, window=64)
+    ids = range(1000)
+    windows = narrow._windows(0, (), list(ids))
+    assert sum(window.scored for window in windows) == len(ids)
+    assert sum(len(window.ids) for window in windows) <= len(ids) * 64 / 46 + 64
+    whole = CausalScorer(tiny_causal_lm, threads=1)
+    assert [len(w.ids) for w in whole._windows(0, (), list(range(200)))] == [201]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judging import Judging
 
 from unabridged.compression.compress import (
     COMPRESSORS,
@@ -26,6 +32,7 @@ from unabridged.compression.join import render
 from unabridged.compression.kept import valid
 from unabridged.compression.plan import allot
 from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.scorer import TokenScores
 from unabridged.compression.split import split
 from unabridged.compression.tokens import counter
 from unabridged.policies.policy import Kind, Policy
@@ -288,3 +295,115 @@ def test_the_models_that_decide_an_outcome_are_known_by_name(
     name: str, how: dict[str, Any], expected: set[str]
 ) -> None:
     assert models_of(name, Policy.model_validate(how)) == expected
+
+
+PROSE = (
+    "The tide came into the harbour and nobody saw the lighthouse dark. Joyce B. Wein paid 12 kg "
+    "of it on 24 December 1814; it was not safe. Tolland Steelworks took 341,900 pounds, which the "
+    "committee accepted. "
+)
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto"])
+@pytest.mark.parametrize("length", [20, 80, 199, 200, 201, 350, 1000, 8000])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_the_budget_is_met_at_every_length_without_a_model(name: str, length: int, rate: float):
+    """To within one word: the longest here, a date with its marks, has seven tokens."""
+    numbered = (f"{n} {PROSE}" for n in range(length))
+    text = ""
+    while COUNT(text) < length:
+        text += next(numbered)
+    while COUNT(text) > length:
+        text = text.rpartition(" ")[0]
+    done = run(prompt(("document", text)), policy(name, rate=rate, floor=1e-6))
+    assert -7 <= COUNT(done.text(0)) - round(rate * COUNT(text)) <= 1
+
+
+def test_the_beginning_that_a_message_keeps_is_no_longer_than_what_was_asked_for():
+    """A sentence is 14 tokens; of 5 its first words are kept, of none one word."""
+    text = "The harbour master wrote the tides of every month into a green book."
+    for tokens, kept in ((5, "The harbour master wrote the"), (1, "The")):
+
+        def nothing(name: str, job: Job) -> Cut:
+            return Cut(kept=((),), why=("nothing fits",))
+
+        rules = Policy(target_tokens=tokens, floor=1e-6, min_tokens=0, compressor="extractive")
+        assert run(prompt(("document", text)), rules, run=nothing).text(0) == kept
+
+
+PIECES = [
+    "$1,200.50", "35 kg", "12 May 2020", "2019年5月3日", "https://x.org/a?b=1&c=2",
+    "a.b+c@d-e.org", "/usr/lib/x.so", "C:\\dir\\file.txt", "os.path.join()", "max_tokens_2",
+    "`rm -rf x`", '"never again at all"', "「不知道」", '{"alpha":[12,23],"beta":"xyz one two"}',
+    "```py\nfor a in b:\n    go(a)\n```", "341,900", "GPT-4",
+]  # fmt: skip
+
+
+class Even:
+    """A Scorer to whom the piece's insides are as good as any other text."""
+
+    revision = "even"
+
+    def score(self, texts: Sequence[str], conditions: Sequence[str] = ()) -> list[TokenScores]:
+        return [
+            TokenScores(
+                spans=np.array([[i, i + 1] for i in range(len(t))], dtype=np.int32).reshape(-1, 2),
+                scores=np.array([(ord(c) * 7919 % 97) / 97 for c in t], dtype=np.float32),
+            )
+            for t in texts
+        ]
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto", "llmlingua", "longllmlingua", "llmlingua2"])
+@pytest.mark.parametrize("piece", PIECES)
+def test_what_is_protected_is_whole_or_gone_at_every_rate(name: str, piece: str):
+    """If anything of it can still be read, all of it can."""
+    parts = re.findall(r"[A-Za-z]{3,}|\d{2,}|[一-龥]{2,}", piece)
+    around = "the tide came in late and nobody in town had seen the lamp"
+    text = f"{around}, {around}\n\n{piece}\n\n{around}, {around}."
+    likely = dict.fromkeys(parts, 0.4)
+    for tokens in range(1, COUNT(text), 3):
+        rules = policy(name, target_tokens=tokens, floor=1e-6)
+        done = run(
+            prompt(("document", text)), rules, scorer=Even, classifier=lambda: Judging(likely)
+        )
+        assert piece in done.text(0) or not any(part in done.text(0) for part in parts)
+
+
+STRANGE = [
+    "등대지기는 매일 저녁 등불을 켰다.", "港の人々は船を待っていた。", "灯台的灯亮着。",
+    "ภาษาไทยไม่มีช่องว่าง",
+    "👩‍👩‍👧 🇰🇷🇯🇵 1️⃣ ❤️", "e\u0301 a\u0308\u0301", "لا أعرف", "a\r\nb\tc", "<s> </s> [CLS] ##x",
+    "<|endoftext|>", "<llmlingua, rate=0.5>", "</llmlingua>", "[NEW0]", "x < y && <b>z</b>", "\x00",
+    "\ufeff", "Ünïcödé",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto", "llmlingua", "longllmlingua", "llmlingua2"])
+@given(st.lists(st.sampled_from(STRANGE), min_size=1, max_size=8).map(" ".join), st.floats(0.1, 1))
+@settings(deadline=None, max_examples=40)
+def test_no_character_is_broken_or_invented_in_any_language(name: str, text: str, rate: float):
+    done = run(prompt(("document", text)), policy(name, rate=rate), scorer=Even, classifier=Judging)
+    sent, clusters = done.text(0), iter(regex.findall(r"\X", text))
+    assert all(cluster in clusters for cluster in regex.findall(r"\X", sent))
+    if rate == 1:
+        assert sent == text
+
+
+def test_what_is_sent_does_not_depend_on_the_seed_of_hashes():
+    code = (
+        "import json\n"
+        "from unabridged.abridge import compress_prompt\n"
+        "text = open(0).read()\n"
+        "for name in ('extractive', 'auto'):\n"
+        "    print(json.dumps(compress_prompt(text, rate=0.4, compressor=name).text))\n"
+    )
+    text = "\n\n".join(f"Document [{n}] {_noise(n)}" for n in range(6)) + "\n\nQuestion: gate 3?"
+    sent = {
+        subprocess.run(
+            [sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(sent) == 1

@@ -61,3 +61,8 @@ def test_marks_never_overlap(bits: list[str]) -> None:
     assert found == outermost(found)
     edges = [edge for m in found for edge in (m.start, m.end or m.inner)]
     assert edges == sorted(edges)
+
+
+def test_a_rate_of_0_in_a_tag_is_a_rate_and_one_above_1_is_none() -> None:
+    text = "<llmlingua, rate=0>a</llmlingua><llmlingua, rate=2>b</llmlingua>"
+    assert [p.rate for p in llmlingua(text, 0, len(text))] == [0.0, None]

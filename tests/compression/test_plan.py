@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -199,3 +200,10 @@ def test_what_demonstrations_leave_goes_back_to_instruction_and_question():
     assert more["document"] is grants["document"]
     assert found.returned(grants["instruction"], 0) is grants["instruction"]
     assert found.returned(grants["instruction"], 10_000).tokens == 100
+
+
+def test_a_rate_of_0_that_the_caller_wrote_is_no_rate_left_out():
+    parts = prompt(("document", 100), ("document", 200), ("question", 20))
+    segments = (replace(parts.segments[0], rate=0.0), *parts.segments[1:])
+    found = plan(replace(parts, segments=segments), rate=0.5)
+    assert [grant.tokens for grant in found.grants] == [0, 140]

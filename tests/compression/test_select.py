@@ -79,3 +79,40 @@ def test_what_is_forced_stays_even_beyond_the_budget():
     units = [Unit(0, *span) for span in words(segments[0].text)]
     chosen = Selection(segments=segments, count=by_words).choose(units, 0, always=[units[2]])
     assert chosen == [units[2]]
+
+
+def test_a_first_unit_that_is_too_long_stops_no_other() -> None:
+    """Nothing would be kept at all otherwise, of a budget that most words fit."""
+    segments = [segment("[one two three four] five six")]
+    units = [Unit(0, 0, 20), Unit(0, 20, 25), Unit(0, 25, 29)]
+    assert Selection(segments=segments, count=by_words).choose(units, 2) == units[1:]
+
+
+def test_behind_a_head_that_is_too_long_other_segments_have_their_turn() -> None:
+    segments = [segment("A VERY LONG HEAD one two", head=17), segment("three four")]
+    units = [Unit(0, 17, 20), Unit(0, 20, 24), *(Unit(1, *span) for span in words("three four"))]
+    assert Selection(segments=segments, count=by_words).choose(units, 2) == units[2:]
+
+
+sizes = st.lists(st.integers(1, 9), min_size=1, max_size=40)
+
+
+@given(sizes, st.integers(0, 80), st.integers(0, 80))
+def test_the_gap_is_less_than_one_unit_and_so_is_what_a_larger_budget_does_without(
+    costs: list[int], a: int, b: int
+) -> None:
+    """What a unit too long has left is filled with later ones: these a larger budget, for which
+    that unit is not too long, may do without."""
+    pieces = [" ".join([f"w{i}"] * cost) + " " for i, cost in enumerate(costs)]
+    segments = [segment("".join(pieces))]
+    ends = [sum(map(len, pieces[: i + 1])) for i in range(len(pieces))]
+    units = [Unit(0, end - len(piece), end) for piece, end in zip(pieces, ends, strict=True)]
+    low, high = sorted((a, b))
+    kept = [set(Selection(segments=segments, count=by_words).choose(units, n)) for n in (low, high)]
+    cost = dict(zip(units, costs, strict=True))
+    for found, budget in zip(kept, (low, high), strict=True):
+        spent = sum(cost[unit] for unit in found)
+        assert spent <= budget
+        left = [cost[unit] for unit in units if unit not in found]
+        assert not left or budget - spent < max(costs)
+    assert sum(cost[unit] for unit in kept[0] - kept[1]) < max(costs)

@@ -7,7 +7,7 @@ import numpy as np
 from unabridged.compression.blocks import blocks_of
 from unabridged.compression.job import Job
 from unabridged.compression.prompt import Segment, Where
-from unabridged.compression.sentence_filter import LAST, filtered
+from unabridged.compression.sentence_filter import LAST, _sentences, filtered
 from unabridged.compression.surprise import Scored
 from unabridged.policies.policy import Policy
 
@@ -56,3 +56,28 @@ def test_words_of_other_sentences_come_last_but_come() -> None:
     [found] = filtered(job, [scored])
     assert len(found.values) == len(scored.values)
     assert found.share <= scored.share
+
+
+def test_first_and_last_sentences_are_those_of_each_document_not_of_each_stretch_of_it() -> None:
+    texts = [
+        " ".join(f"Line {n} of {name} says what was seen there." for n in range(60))
+        for name in ("harbour", "quarry")
+    ]
+    where = Where(path=(), start=0)
+    policy = {"keep_first_sentences": 2, "keep_last_sentences": 1, "sentence_filter": True}
+    job = Job(
+        segments=tuple(Segment(kind="document", text=text, where=where) for text in texts),
+        question="",
+        tokens=1,
+        count=lambda text: len(text.split()),
+        policy=Policy.model_validate({"perplexity": policy}),
+    )
+    blocks = blocks_of(job)
+    assert len(blocks) > 4, "a document has to be read in several stretches"
+    scored = [Scored(block=b, values=np.ones(len(b.units)), mean=1.0) for b in blocks]
+    held = [
+        job.segments[scored[s.block].block.segment].text[slice(*s.span)].split()[1]
+        for s in _sentences(job, scored)
+        if s.held
+    ]
+    assert held == ["0", "1", "59"] * 2

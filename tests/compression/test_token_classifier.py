@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -208,3 +209,49 @@ def test_the_revision_tells_weights_apart(tmp_path: Path) -> None:
     assert one.revision != two.revision
     assert not one.asks
     assert one.reads("the")
+
+
+def test_half_a_surrogate_pair_is_judged_like_any_character(classifier: TokenClassifier) -> None:
+    [judged] = classifier.judge(["tide \ud83d tide"], ["\udfff"] if classifier.asks else ())
+    assert judged.spans[-1, 1] == len("tide \ud83d tide")
+    assert isinstance(classifier.reads("\ud83d"), bool)
+
+
+def test_a_word_longer_than_the_model_knows_is_kept(tmp_path: Path) -> None:
+    classifier = TokenClassifier(make("mbert", tmp_path), threads=1)
+    word = "tide" * 30
+    [judged] = classifier.judge([f"the {word} tide"])
+    inside = [p for p, (a, _) in zip(judged.keep, judged.spans, strict=True) if 4 <= a < 124]
+    assert inside == [1.0]
+
+
+def test_probabilities_do_not_depend_on_the_number_of_threads_nor_on_the_run(place: Path) -> None:
+    before = torch.get_num_threads()
+    texts = [*TEXTS, LONG, "", "x"]
+    try:
+        runs = [TokenClassifier(place, threads=threads).judge(texts) for threads in (1, 2, 1)]
+    finally:
+        torch.set_num_threads(before)
+    for first, *others in zip(*runs, strict=True):
+        assert all(np.array_equal(first.keep, other.keep) for other in others)
+
+
+def test_loading_and_judging_leave_the_chance_of_others_alone(place: Path) -> None:
+    """No seed is set, and nothing global is switched."""
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    switch = torch.backends.cudnn.deterministic
+    TokenClassifier(place, threads=1).judge(TEXTS)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert before == after and switch == torch.backends.cudnn.deterministic
+
+
+def test_no_chunk_is_padded_beyond_the_longest_beside_it(classifier: TokenClassifier) -> None:
+    wide: list[int] = []
+
+    def look(_: object, args: object, parts: dict[str, torch.Tensor]) -> None:
+        wide.append(parts["input_ids"].shape[1])
+
+    hook = classifier._model.register_forward_pre_hook(look, with_kwargs=True)
+    classifier.judge(["the tide"])
+    hook.remove()
+    assert wide and max(wide) < 20

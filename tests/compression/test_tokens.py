@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,18 @@ def test_a_word_of_some_language_is_known_and_a_part_of_one_is_not() -> None:
     assert known("treaty")
     assert known("Welt")
     assert not known("Röntg")
+
+
+@given(st.text(alphabet=st.characters(codec=None)))
+def test_half_a_surrogate_pair_can_be_counted_with_any_tokenizer(text: str):
+    assert (counter("gpt-4o")(text) > 0) == bool(text)
+    assert counter("any", f"path:{_letters()}")(text) >= 0
+
+
+@cache
+def _letters() -> Path:
+    """A tokenizer file of one word."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    path = Path(tempfile.mkdtemp()) / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
