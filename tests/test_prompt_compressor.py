@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,9 @@ from judging import Judging
 from unabridged import PromptCompressor
 from unabridged.compression.encoder import Encoded
 from unabridged.compression.judge import NoReranker
+from unabridged.compression.kept import clip, measure
 from unabridged.compression.scorer import TokenScores
+from unabridged.compression.tokens import counter
 from unabridged.prompt_compressor import source_of, structured
 
 PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
@@ -364,3 +369,215 @@ def test_the_instruction_can_count_as_asked(compressor: PromptCompressor) -> Non
     )
     assert "Lindqvist" not in plain["compressed_prompt"]
     assert "Lindqvist" in asked["compressed_prompt"]
+
+
+REAL = counter("gpt-3.5-turbo")
+WORDS = (*" ".join(DOCUMENTS).split(), "photosynthesis", "not", "한국어", "Joyce B. Wein", "12 kg")
+
+
+def pages(tokens: int, seed: int) -> str:
+    """A text of about so many tokens, of no order that a window could fit."""
+    chance = random.Random(seed)
+    found: list[str] = []
+    left = tokens
+    while left > 0:
+        found.append(chance.choice(WORDS))
+        left -= REAL(" " + found[-1])
+    return " ".join(found)
+
+
+@pytest.mark.parametrize("method", ["llmlingua", "longllmlingua", "bm25", "llmlingua2"])
+@pytest.mark.parametrize("rate", [0.1, 0.33, 0.5, 0.9])
+def test_the_budget_is_met_from_20_to_8000_tokens(method: str, rate: float) -> None:
+    """Counted on the very text that is returned, with what stands between the documents. Short
+    prompts and the last words of long ones are cut like all others. The longest word here has
+    eight tokens: where a budget is smaller than that, it may not be met."""
+    judges = method == "llmlingua2"
+    compressor = PromptCompressor(
+        scorer=Lengths(), count=REAL, use_llmlingua2=judges, classifier=Judging()
+    )
+    wishes = {} if judges else {"rank_method": method}
+    for length in (20, 40, 66, 99, 150, 199, 200, 201, 250, 350, 500, 1000, 2001, 4000, 8000):
+        for parts in (1, 3):
+            documents = [pages(length // parts, length + i) for i in range(parts)]
+            done = compressor.compress_prompt(documents, rate=rate, **wishes)
+            asked = round(rate * REAL("\n\n".join(documents)))
+            assert -3 <= REAL(done["compressed_prompt"]) - asked <= 1 or asked < 8
+            assert abs(done["compressed_tokens"] - REAL(done["compressed_prompt"])) <= 1
+
+
+def test_the_last_words_of_a_text_are_cut_like_the_first(compressor: PromptCompressor) -> None:
+    text = pages(1099, 5)
+    done = compressor.compress_prompt(text, rate=0.3)
+    kept = measure(clip(done["kept"], len(text) * 9 // 10, len(text)))
+    assert kept < 0.5 * len(text) / 10
+
+
+def test_a_part_that_surprises_nobody_keeps_its_own_share(compressor: PromptCompressor) -> None:
+    """One threshold over all parts would empty it."""
+    dull, fresh = "tide " * 100, " ".join(f"word{n}word" for n in range(100))
+    text = (
+        f"<llmlingua, rate=0.5>{dull.strip()}</llmlingua> <llmlingua, rate=0.5>{fresh}</llmlingua>"
+    )
+    short = compressor.structured_compress_prompt(text, rate=0.5)["compressed_prompt"]
+    assert short.count("tide") in (49, 50)
+    assert len(re.findall(r"word\d+word", short)) in (49, 50)
+
+
+def test_a_rate_of_0_in_a_tag_keeps_nothing_of_that_part(compressor: PromptCompressor) -> None:
+    text = "alpha beta gamma <llmlingua, rate=0>delta epsilon</llmlingua> zeta eta theta"
+    short = compressor.structured_compress_prompt(text, rate=0.6)["compressed_prompt"]
+    assert "delta" not in short and "epsilon" not in short
+    assert "theta" in short
+
+
+@given(
+    st.lists(st.sampled_from(["mill ", "a tide ", " and", "x\n", " b "]), min_size=1, max_size=9),
+    st.sampled_from([0.2, 0.5, 0.8]),
+)
+@settings(deadline=None, max_examples=60)
+def test_no_words_run_together_between_parts(pieces: list[str], rate: float) -> None:
+    compressor = PromptCompressor(scorer=Lengths(), count=count)
+    tagged = "".join(f"<llmlingua, rate={rate}>{piece}</llmlingua>{piece}" for piece in pieces)
+    done = compressor.structured_compress_prompt(tagged, rate=rate)
+    plain = "".join(piece * 2 for piece in pieces)
+    assert all(word in plain for word in re.findall(r"\w+", done["compressed_prompt"]))
+
+
+ODD = [
+    "", " ", "\n", "\u00a0", "a", "港", "👩‍👩‍👧", "a\r\nb\r\n", "\tif x:\r\n\t\ty", "<s> hi </s>",
+    "a <|endoftext|> b", "[NEW0] [CLS] [UNK] ##x", "<llmlingua", "a</llmlingua>", "x < y <b>z</b>",
+    "a \ud83d b", "a\x00b", "\ufeffa", "e\u0301 a\u0308\u0301", "لا أعرف",
+    "<llmlingua, rate=0.5>a b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("judges", [False, True])
+@pytest.mark.parametrize("text", ODD)
+def test_odd_texts_come_back_at_rate_1_and_stop_nothing_at_any_other(
+    text: str, judges: bool
+) -> None:
+    compressor = PromptCompressor(
+        scorer=Lengths(), classifier=Judging(), count=REAL, use_llmlingua2=judges
+    )
+    for compress in (compressor.compress_prompt, compressor.structured_compress_prompt):
+        assert compress(text, rate=1.0)["compressed_prompt"] == text
+        assert compress([text, text], question=text)["compressed_tokens"] >= 0
+        for rate in (0.9, 0.5, 0.01):
+            left = iter(text)
+            assert all(char in left for char in compress(text, rate=rate)["compressed_prompt"])
+    data = {"a": text, "b": [text, 1]}
+    done = compressor.compress_json(data, {"a": {}, "b": {"rate": 0.5, "pair_remove": True}})
+    json.loads(json.dumps(done["compressed_prompt"]))
+
+
+@pytest.mark.parametrize("context", [[], [""], ["", " "]])
+def test_nothing_to_compress_is_no_error(compressor: PromptCompressor, context: list[str]) -> None:
+    assert compressor.compress_prompt(context, question="Who?")["compressed_prompt"].endswith(
+        "Who?"
+    )
+    assert compressor.compress_json({}, {})["compressed_prompt"] == {}
+
+
+@pytest.mark.parametrize("question", ["", "Who?", "Who?\n\n"])
+def test_what_is_kept_and_counted_is_what_is_returned(
+    compressor: PromptCompressor, question: str
+) -> None:
+    """To the last line break of the question, and without a gap behind the last document."""
+    whole = "\n\n".join([*DOCUMENTS, question] if question else DOCUMENTS)
+    for rate in (1.0, 0.5, 0.1):
+        done = compressor.compress_prompt(DOCUMENTS, question=question, rate=rate)
+        assert "".join(whole[a:b] for a, b in done["kept"]) == done["compressed_prompt"]
+        assert done["compressed_tokens"] == count(done["compressed_prompt"])
+        assert done["origin_tokens"] == count(whole)
+    assert (
+        compressor.compress_prompt(DOCUMENTS, question=question, rate=1.0)["compressed_prompt"]
+        == whole
+    )
+
+
+def test_a_question_longer_than_the_budget_is_not_cut(compressor: PromptCompressor) -> None:
+    asked = f"{QUESTION} " * 40
+    done = compressor.compress_prompt(DOCUMENTS, question=asked, rate=0.1)
+    assert done["compressed_prompt"].endswith(asked)
+    assert done["compressed_tokens"] <= count(asked) + 1
+
+
+def test_llmlingua2_says_instruction_and_question_and_reads_tags() -> None:
+    compressor = PromptCompressor(use_llmlingua2=True, classifier=Judging(), count=count)
+    done = compressor.compress_prompt(
+        DOCUMENTS, instruction="Answer briefly.", question=QUESTION, rate=0.5
+    )
+    assert done["compressed_prompt"].startswith("Answer briefly.\n\n")
+    assert done["compressed_prompt"].endswith(QUESTION)
+    tagged = f"<llmlingua, compress=False>{QUESTION}</llmlingua> {DOCUMENTS[0]}"
+    short = compressor.structured_compress_prompt(tagged, rate=0.6)["compressed_prompt"]
+    assert short.startswith(QUESTION)
+    assert len(short) < len(tagged)
+
+
+def test_documents_beyond_those_that_the_model_ranks_are_not_lost(
+    compressor: PromptCompressor,
+) -> None:
+    many = [f"Note {n} is of lot number {n}." for n in range(60)]
+    done = compressor.compress_prompt(
+        many, question="Which lot?", rate=0.95, rank_method="longllmlingua"
+    )
+    assert sum(why.startswith("dropped") for why in done["reasons"]) < 5
+
+
+def test_a_call_leaves_no_trace_in_its_arguments_nor_for_the_next_one(
+    compressor: PromptCompressor,
+) -> None:
+    contexts, forced, rules = list(DOCUMENTS), [2], {"notes": {"rate": 0.3}}
+    before = deepcopy((contexts, forced, rules, RECORD))
+    wishes = {"force_context_ids": forced, "rank_method": "longllmlingua", "question": QUESTION}
+    first = compressor.compress_prompt(contexts, **wishes)
+    compressor.compress_json(RECORD, rules)
+    compressor.compress_prompt("Other text altogether, of many words.", rate=0.4)
+    assert compressor.compress_prompt(contexts, **wishes) == first
+    assert (contexts, forced, rules, RECORD) == before
+
+
+def test_threads_that_share_a_compressor_each_get_their_own(tiny_causal_lm: Path) -> None:
+    """On a real model: what they get is what each would get alone."""
+    compressor = PromptCompressor(f"path:{tiny_causal_lm}", count=count)
+    texts = [f"{document} Number {n}." for n in range(4) for document in DOCUMENTS[:3]]
+
+    def shorten(text: str) -> str:
+        return str(compressor.compress_prompt([text, text[::-1]], rate=0.4)["compressed_prompt"])
+
+    alone = [shorten(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(shorten, texts * 2)) == alone * 2
+
+
+def test_a_document_longer_than_the_models_window_is_ranked_and_cut(tiny_causal_lm: Path) -> None:
+    """Its window has 256 tokens of one or two characters each; an empty one ranks without NaN."""
+    compressor = PromptCompressor(f"path:{tiny_causal_lm}", count=count)
+    long = " ".join(DOCUMENTS * 4)
+    done = compressor.compress_prompt(
+        [long, " ", "Short."],
+        question=QUESTION * 12,
+        target_token=60,
+        rank_method="longllmlingua",
+        condition_compare=True,
+    )
+    got = done["compressed_tokens"] - count(QUESTION * 12)
+    assert got in (59, 60)
+
+
+def test_commas_quotes_and_letters_of_any_script_in_json_stay_as_written(
+    compressor: PromptCompressor,
+) -> None:
+    texts = ['a, b,, c , "d", \\ e', "한국어, «né» 港,,", "{not json,}", "[1, 2,]", ""]
+    data = {"t": texts, "pair": (1, "x, y"), "flag": True}
+    rules = {"t": {"rate": 0.8}, "pair": {"rate": 0.9}, "flag": {}}
+    short = compressor.compress_json(data, rules)["compressed_prompt"]
+    assert json.loads(json.dumps(short))["flag"] is True
+    for was, now in zip(texts, short["t"], strict=True):
+        left = iter(was)
+        assert all(char in left for char in now)
+    assert short["pair"][0] == 1
+    whole = compressor.compress_json(data, {key: {"rate": 1.0} for key in data})
+    assert whole["compressed_prompt"] == {**data, "pair": [1, "x, y"]}
