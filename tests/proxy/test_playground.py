@@ -11,6 +11,7 @@ from page_client import PROMPT
 
 from unabridged.compression.scorer import TokenScores
 from unabridged.compression.tokens import counter
+from unabridged.policies.policy import Perplexity, Policy
 from unabridged.proxy.admin import BadCall, NotPossible
 from unabridged.proxy.page_answers import Trial, TrialResult
 from unabridged.proxy.playground import SURPRISE, Models, Playground
@@ -32,12 +33,13 @@ class Letters:
         ]
 
 
-def playground(scorer: object = None) -> Playground:
+def playground(scorer: object = None, reranker: object = None) -> Playground:
     return Playground(
         models=Models(
             scorer=lambda policy: (lambda: scorer) if scorer else None,  # type: ignore[arg-type, return-value]
             encoder=lambda policy: lambda: None,
             classifier=lambda policy: lambda: None,
+            reranker=lambda policy: lambda: reranker,  # type: ignore[arg-type, return-value]
         ),
         counter=counter,
         prices=load_prices(),
@@ -86,6 +88,31 @@ def test_a_body_is_taken_for_one_and_its_model_is_priced() -> None:
 def test_an_unknown_compressor_is_named(trial: dict[str, str]) -> None:
     with pytest.raises(BadCall, match="unknown compressor"):
         run(Trial(text="x", **trial))
+
+
+class Ends:
+    """A Reranker that likes passages which end late."""
+
+    revision = "ends"
+
+    def scores(self, question: str, passages: Sequence[str], checkpoint: object = None) -> object:
+        return np.arange(len(passages), dtype=float)
+
+
+def test_a_policy_is_tried_with_its_reranker() -> None:
+    text = "\n\n".join(f"Document [{i}] The book lay in room {i} for years." for i in range(1, 5))
+    how = Perplexity(rank="cross-encoder")
+    policy = Policy(
+        compressor="longllmlingua",
+        rate=0.5,
+        reranker="path:/models/r",
+        perplexity=how,
+        min_tokens=0,
+    )
+    tried = asyncio.run(
+        playground(Letters(), Ends()).run(text, policy, model="gpt-4o", question="Where?")
+    )
+    assert any("ranking by cross-encoder" in s["reason"] for s in tried.result["segments"])
 
 
 def test_a_model_that_is_not_there_is_said() -> None:

@@ -111,6 +111,7 @@ class PageTrials:
                     scorer=lambda source: models.scorer(Policy(scorer=source)),
                     encoder=lambda source: models.encoder(Policy(encoder=source)),
                     classifier=lambda source: models.classifier(Policy(classifier=source)),
+                    reranker=lambda source: models.reranker(Policy(reranker=source)),
                 )
             except (NotARequest, BadAsk, UnknownPolicy, NotAllowed) as error:
                 raise BadCall(str(error)) from None

@@ -15,6 +15,7 @@ from unabridged.compression.compress import COMPRESSORS, SCORED, UnknownCompress
 from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Cancelled, Count
 from unabridged.compression.prompt import Compressed, Span
+from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer, TokenScores
 from unabridged.compression.sentences import words
 from unabridged.policies.policy import Policy
@@ -70,6 +71,7 @@ class Models:
     scorer: Callable[[Policy], Callable[[], Scorer] | None]
     encoder: Callable[[Policy], Callable[[], Encoder | None]]
     classifier: Callable[[Policy], Callable[[], Classifier | None]]
+    reranker: Callable[[Policy], Callable[[], Reranker | None]]
 
 
 class Overheard:
@@ -144,6 +146,7 @@ class Playground:
                 scorer=models.scorer(policy),
                 encoder=models.encoder(policy),
                 classifier=models.classifier(policy),
+                reranker=models.reranker(policy),
             )
 
         found, said, spent = await self.aside(work)

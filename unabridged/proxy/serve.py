@@ -238,7 +238,12 @@ def assemble(
     )
     views = PageViews(engine=records.engine, book=book, till=treasury.spendings.till)
     playground = Playground(
-        models=Models(scorer=scorers.of, encoder=encoders.of, classifier=classifiers.of),
+        models=Models(
+            scorer=scorers.of,
+            encoder=encoders.of,
+            classifier=classifiers.of,
+            reranker=rerankers.of,
+        ),
         counter=counter,
         prices=treasury.spendings.till.prices,
     )
