@@ -44,6 +44,16 @@ def test_bytes_go_and_come_and_the_end_is_an_empty_read() -> None:
     with_server(echo, told)
 
 
+def test_what_is_written_at_one_time_arrives_as_one() -> None:
+    async def told(stream: httpcore2.AsyncNetworkStream) -> None:
+        for piece in (b"head", b" and ", b"body"):
+            await stream.write(piece)
+        # The server echoes its first read and hangs up.
+        assert await stream.read(100, timeout=5) == b"head and body"
+
+    with_server(echo, told)
+
+
 def test_an_idle_connection_that_was_closed_is_seen_without_reading() -> None:
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

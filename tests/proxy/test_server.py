@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from conftest import RUN, config_for
-from fake_upstream import DONE, FakeUpstream, delta, events
+from fake_upstream import DONE, FakeUpstream, Reply, delta, events
 
 
 @pytest.fixture
@@ -51,6 +53,22 @@ def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # ty
     running.wait(10)
     found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
     assert found.stdout == b""
+
+
+def test_head_and_body_of_a_whole_answer_leave_as_one(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
+    _, url = process
+    whole = b'HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{"choices": []}'
+    upstream.reply(Reply(recorded=whole))
+    there = urlsplit(url)
+    body = b'{"messages": []}'
+    with socket.create_connection((there.hostname, there.port), 10) as sock:
+        sock.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        came = sock.recv(2**16)
+    assert came.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert came.endswith(b'\r\n\r\n{"choices": []}')
 
 
 def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(

@@ -7,11 +7,14 @@ quarter of the time that a request takes us.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterable
 from typing import Any
 
 import httpcore2
+
+from unabridged.proxy.cork import Corked
 
 BUFFER = 256 * 1024
 """Bytes of an answer that wait for us before its sender is slowed down."""
@@ -23,10 +26,11 @@ class Stream(httpcore2.AsyncNetworkStream):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._out = Corked(writer.transport)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         try:
-            async with asyncio.timeout(timeout):
+            async with _within(timeout):
                 return await self._reader.read(max_bytes)
         except TimeoutError as error:
             raise httpcore2.ReadTimeout from error
@@ -35,8 +39,8 @@ class Stream(httpcore2.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         try:
-            async with asyncio.timeout(timeout):
-                self._writer.write(buffer)
+            async with _within(timeout):
+                self._out.write(buffer)
                 await self._writer.drain()
         except TimeoutError as error:
             raise httpcore2.WriteTimeout from error
@@ -44,7 +48,7 @@ class Stream(httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
-        self._writer.close()
+        self._out.close()
         await asyncio.sleep(0)
         # What an upstream does not take any more must not keep the connection.
         self._writer.transport.abort()
@@ -81,3 +85,7 @@ class Network(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def _within(seconds: float | None) -> contextlib.AbstractAsyncContextManager[object]:
+    return contextlib.nullcontext() if seconds is None else asyncio.timeout(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import socket
@@ -9,11 +10,21 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from unabridged.proxy.app import App
+from unabridged.proxy.cork import Corked
 from unabridged.proxy.live import Live
+
+
+class Connection(HttpToolsProtocol):
+    """One of a client."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast(asyncio.Transport, Corked(transport)))
 
 
 class Server(uvicorn.Server):
@@ -30,7 +41,7 @@ class Server(uvicorn.Server):
                 host=server.host,
                 port=server.port,
                 loop="uvloop" if sys.platform != "win32" else "asyncio",
-                http="httptools",
+                http=Connection,
                 ws="websockets-sansio",
                 ws_max_size=2**31 - 1,
                 ws_per_message_deflate=False,
