@@ -60,7 +60,7 @@ def open_files() -> int:
 
 
 def pool(proxy: Proxy) -> Any:
-    return proxy.app.exchange.upstreams.members["default"].upstream._pool._pool
+    return proxy.app.exchange.upstreams.members["default"].upstream._pool
 
 
 def settled(proxy: Proxy, seconds: float = 5.0) -> int:

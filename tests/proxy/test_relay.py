@@ -297,7 +297,7 @@ def test_connections_are_not_lost_when_clients_leave(upstream: FakeUpstream, ser
         upstream.seen.clear()
         upstream.left.clear()
         leaves(proxy, upstream, {"messages": [], "stream": True}, delta("a"))
-    pool = proxy.app.exchange.upstreams.members["default"].upstream._pool._pool
+    pool = proxy.app.exchange.upstreams.members["default"].upstream._pool
     end = time.monotonic() + 2
     while pool.connections and time.monotonic() < end:
         time.sleep(0.01)

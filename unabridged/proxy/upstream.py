@@ -17,6 +17,7 @@ from unabridged.policies import config
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.network import Network
+from unabridged.proxy.pool import Pool
 
 CONNECTIONS = 1000
 """Requests that may be under way to one upstream at once."""
@@ -75,25 +76,20 @@ class Upstream(Protocol):
         ...
 
 
-class _Body(httpx2.AsyncByteStream):
-    """A request body that is sent without httpx2 adding headers of its own."""
-
-    def __init__(self, body: bytes | AsyncIterator[bytes]) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if isinstance(self._body, bytes):
-            if self._body:
-                yield self._body
-            return
-        async for piece in self._body:
-            yield piece
+_BROKEN = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.TimeoutException,
+    httpcore2.UnsupportedProtocol,
+)
+"""What a connection fails with."""
 
 
 class _Opened:
-    def __init__(self, response: httpx2.Response, name: str, idle_seconds: float) -> None:
-        self.status = response.status_code
-        self.headers: Headers = response.headers.raw
+    def __init__(self, response: httpcore2.Response, name: str, idle_seconds: float) -> None:
+        self.status = response.status
+        self.headers: Headers = response.headers
         self._stream: Any = response.stream
         self._name = name
         self._idle = idle_seconds
@@ -111,7 +107,7 @@ class _Opened:
                     f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
                     f" (upstreams.{self._name}.idle_seconds in the configuration)"
                 ) from error
-            except httpx2.TransportError as error:
+            except _BROKEN as error:
                 raise UpstreamDown(
                     f"upstream {self._name!r} broke off in mid-answer ({type(error).__name__})"
                 ) from error
@@ -121,8 +117,8 @@ class _Opened:
 class HttpUpstream:
     """An upstream over HTTP/1.1, with one pool of connections for the whole process.
 
-    Works below httpx2's client: no redirects, cookies, credentials from files or headers of its
-    own, and nothing is decoded, so bytes are relayed as they are.
+    Works with the pool below httpx2's client: no redirects, cookies, credentials from files or
+    headers of its own, and nothing is decoded, so bytes are relayed as they are.
     """
 
     def __init__(
@@ -142,14 +138,17 @@ class HttpUpstream:
             max_keepalive_connections=IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
         )
-        self._pool = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)
-        if parts.scheme == "http" and proxy is None:
-            # The transport has no argument for this one of its pool's.
-            self._pool._pool = httpcore2.AsyncConnectionPool(
+        self._pool: httpcore2.AsyncConnectionPool
+        if proxy is not None:
+            # The transport knows what each kind of proxy wants.
+            self._pool = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)._pool
+        else:
+            self._pool = Pool(
+                ssl_context=httpx2.create_ssl_context(),
                 max_connections=limits.max_connections,
                 max_keepalive_connections=limits.max_keepalive_connections,
                 keepalive_expiry=limits.keepalive_expiry,
-                network_backend=Network(),
+                network_backend=Network() if parts.scheme == "http" else None,
             )
 
     async def send(self, call: Call) -> Answer:
@@ -169,19 +168,21 @@ class HttpUpstream:
     async def close(self) -> None:
         await self._pool.aclose()
 
-    async def _open(self, call: Call) -> httpx2.Response:
+    async def _open(self, call: Call) -> httpcore2.Response:
         settings = self.settings
         seconds = settings.connect_seconds
-        request = httpx2.Request(
+        request = httpcore2.Request(
             call.method,
-            self._url,
+            # Byte for byte what the client asked for.
+            httpcore2.URL(
+                scheme=self._url.raw_scheme,
+                host=self._url.raw_host,
+                port=self._url.port,
+                target=self._base + call.target,
+            ),
             headers=call.headers,
-            stream=_Body(call.body),
-            extensions={
-                # Byte for byte what the client asked for: httpx2 would normalise it.
-                "target": self._base + call.target,
-                "timeout": {"connect": seconds, "pool": seconds, "read": None, "write": None},
-            },
+            content=call.body,
+            extensions={"timeout": {"connect": seconds, "pool": seconds}},
         )
         try:
             async with asyncio.timeout(seconds + settings.first_byte_seconds):
@@ -191,17 +192,17 @@ class HttpUpstream:
                 f"upstream {self.name!r} sent nothing within {settings.first_byte_seconds:g} s"
                 f" (upstreams.{self.name}.first_byte_seconds in the configuration)"
             ) from error
-        except httpx2.ConnectTimeout as error:
+        except httpcore2.ConnectTimeout as error:
             raise UpstreamSlow(
                 f"upstream {self.name!r} did not accept a connection within {seconds:g} s"
                 f" (upstreams.{self.name}.connect_seconds in the configuration)"
             ) from error
-        except httpx2.PoolTimeout as error:
+        except httpcore2.PoolTimeout as error:
             raise UpstreamBusy(
                 f"all {self._connections} connections to upstream {self.name!r} are in use;"
                 " try again"
             ) from error
-        except httpx2.TransportError as error:
+        except _BROKEN as error:
             raise UpstreamDown(
                 f"upstream {self.name!r} at {_origin(self._url)} cannot be reached"
                 f" ({type(error).__name__}); check upstreams.{self.name}.url in the configuration"
