@@ -95,7 +95,7 @@ def tried(config: Config, facts: Facts) -> list[Tried]:
     found = []
     for number, route in enumerate(config.routes, 1):
         fits = _fits(route.match, facts)
-        why = ", ".join(_misfits(route.match, facts) if fits is None else fits)
+        why = ", ".join(_misfits(_wanted(route.match, facts)) if fits is None else fits)
         name = route.name or str(number)
         found.append(Tried(route=name, fits=fits is not None, why=why or "fits every request"))
     return found
@@ -104,23 +104,27 @@ def tried(config: Config, facts: Facts) -> list[Tried]:
 def _fits(match: Match, facts: Facts) -> list[str] | None:
     """Why a route fits; None if it does not. Globs know upper from lower case; the names of
     headers do not (RFC 9110 section 5.1)."""
-    if _misfits(match, facts):
+    wanted = _wanted(match, facts)
+    if _misfits(wanted):
         return None
-    return [f"{what} matches {glob!r}" for what, glob, _ in _wanted(match, facts)]
+    return [f"{what} matches {glob!r}" for what, glob, _ in wanted]
 
 
-def _misfits(match: Match, facts: Facts) -> list[str]:
+def _misfits(wanted: list[Wanted]) -> list[str]:
     """What of a request does not fit a route."""
     return [
         f"there is no {what}" if value is None else f"{what} is {value[:60]!r}, not {glob!r}"
-        for what, glob, value in _wanted(match, facts)
+        for what, glob, value in wanted
         if value is None or not fnmatch.fnmatchcase(value, glob)
     ]
 
 
-def _wanted(match: Match, facts: Facts) -> list[tuple[str, str, str | None]]:
-    """What a route asks about: its name, the glob, and what the request has there."""
-    headers = {name.lower(): value for name, value in facts.headers.items()}
+Wanted = tuple[str, str, str | None]
+"""What a route asks about: its name, the glob, and what the request has there."""
+
+
+def _wanted(match: Match, facts: Facts) -> list[Wanted]:
+    headers = {n.lower(): value for n, value in facts.headers.items()} if match.headers else {}
     wanted = [
         ("path", match.path, facts.path),
         ("model", match.model, facts.model),

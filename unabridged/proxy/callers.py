@@ -6,6 +6,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 from unabridged.policies.budget import Scopes
@@ -82,6 +83,7 @@ def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
     )
 
 
+@lru_cache
 def loopback(host: str | None) -> bool:
     """True if a host name means this machine."""
     if host is None:

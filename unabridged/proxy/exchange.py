@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-import uuid
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -61,7 +61,7 @@ class Exchange:
     ) -> None:
         """Raises only before the first byte of the answer."""
         draft = Draft(
-            said={"request_id": uuid.uuid4().hex, "path": request.path},
+            said={"request_id": secrets.token_hex(16), "path": request.path},
             detail=Detail(tenant=tenant(caller)),
             trace=self.tracing.begin(request.header_map()) if self.tracing else None,
         )

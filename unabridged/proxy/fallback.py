@@ -91,12 +91,14 @@ class Line:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[Opened]:
         left = self.members if isinstance(call.body, bytes) else self.members[:1]
-        async with AsyncExitStack() as stack:
-            yield await self._opened(call, left, stack)
+        held, opened = await self._opened(call, left)
+        async with held:
+            yield opened
 
     async def _opened(
-        self, call: Call, left: Sequence[tuple[str, Upstream]], stack: AsyncExitStack
-    ) -> Opened:
+        self, call: Call, left: Sequence[tuple[str, Upstream]]
+    ) -> tuple[AsyncExitStack, Opened]:
+        """The first answer that will do, and what closes it."""
         for number, (name, upstream) in enumerate(left, 1):
             last = number == len(left)
             trying = AsyncExitStack()
@@ -109,7 +111,6 @@ class Line:
                 continue
             (self.health.failed if opened.status in RETRIED else self.health.worked)(name)
             if last or opened.status not in RETRIED:
-                stack.push_async_exit(trying)
-                return opened
+                return trying, opened
             await trying.aclose()
         raise AssertionError("a line has at least one upstream")

@@ -35,7 +35,10 @@ _OURS = b"x-unabridged"
 
 def first(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The value of the first header of a (lower-case) name."""
-    return next((value for key, value in headers if key.lower() == name), None)
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return None
 
 
 def to_upstream(

@@ -268,10 +268,11 @@ class Receipts:
             while len(batch) < 500 and not self._queue.empty():
                 batch.append(self._queue.get())
             told = [pair for pair in batch if pair is not None]
-            for receipt, _ in told:
-                self._logger.info("request", extra={"fields": as_record(receipt)})
-            if told and self._share is not None:
-                self._share([json.dumps(as_record(r), ensure_ascii=False) for r, _ in told])
+            records = [as_record(receipt) for receipt, _ in told]
+            for record in records:
+                self._logger.info("request", extra={"fields": record})
+            if records and self._share is not None:
+                self._share([json.dumps(record, ensure_ascii=False) for record in records])
             for take in self._takers if told else ():
                 self._hand(take, told)
             if None in batch:

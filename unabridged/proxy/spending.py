@@ -265,7 +265,7 @@ class Spending:
         wish = self._money.till.settings.ask_usage
         ask = wish == "always" or (wish == "budgets" and self.counted)
         ask = ask and body.surface in ASK_USAGE
-        swap = body.scalar("model") != model and bool(self._admission.steps)
+        swap = bool(self._admission.steps) and body.scalar("model") != model
         if not swap and not (ask and body.scalar("stream") is True):
             return sent
 

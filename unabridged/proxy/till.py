@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,7 +115,7 @@ class Till:
         budgets, at_ms = self.book.current, int(self.clock() * 1000)
         on = counters(budgets.all, scopes, at_ms)
         admission = Admission(
-            id=uuid.uuid4().hex, scopes=scopes, at_ms=at_ms, budgets=budgets, counters=on
+            id=secrets.token_hex(16), scopes=scopes, at_ms=at_ms, budgets=budgets, counters=on
         )
         graduated = [c for c in on if any(step.do != "refuse" for _, _, step in c.budget.steps)]
         if not graduated:

@@ -86,22 +86,22 @@ def cost(price: Price, used: Used, *, tier: str = "") -> int:
     """Nano-dollars, rounded up once. Prices by the length of the prompt count from its first
     token on, as providers bill them."""
 
-    def at(kind: str) -> int:
-        return price.rate(kind, prompt_tokens=used.input, tier=tier)
+    def of(tokens: int, kind: str) -> int:
+        return tokens and tokens * price.rate(kind, prompt_tokens=used.input, tier=tier)
 
     audio_in = min(used.input_audio, used.input - used.cached - used.cache_write)
     plain_in = used.input - used.cached - used.cache_write - audio_in
     reasoning = min(used.reasoning, used.output - used.output_audio)
     plain_out = used.output - used.output_audio - reasoning
     femto = (
-        plain_in * at("input")
-        + used.cached * at("cached")
-        + (used.cache_write - used.cache_write_1h) * at("cache_write")
-        + used.cache_write_1h * at("cache_write_1h")
-        + audio_in * at("input_audio")
-        + plain_out * at("output")
-        + reasoning * at("reasoning")
-        + used.output_audio * at("output_audio")
+        of(plain_in, "input")
+        + of(used.cached, "cached")
+        + of(used.cache_write - used.cache_write_1h, "cache_write")
+        + of(used.cache_write_1h, "cache_write_1h")
+        + of(audio_in, "input_audio")
+        + of(plain_out, "output")
+        + of(reasoning, "reasoning")
+        + of(used.output_audio, "output_audio")
         + used.searches * price.per_search
         + price.per_request
     )
