@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SURFACES = ("/chat/completions", "/responses", "/completions", "/embeddings")
+SURFACES = ("/chat/completions", "/responses", "/completions", "/messages", "/embeddings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,15 @@ class Recording:
     @property
     def request(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def readable(self) -> bool:
+        """False: the recording itself is encoded."""
+        return self.answer.startswith((b"{", b"data:", b"event:"))
+
+    @property
+    def streams(self) -> bool:
+        return self.answer.startswith((b"data:", b"event:"))
 
 
 def real_file() -> Path | None:
@@ -95,6 +104,116 @@ def _chat(
     )  # fmt: skip
 
 
+def _events(*events: dict[str, Any], numbered: bool = False) -> bytes:
+    told = [{**e, "sequence_number": n} if numbered else e for n, e in enumerate(events)]
+    return "".join(
+        f"event: {e['type']}\ndata: {json.dumps(e, ensure_ascii=False)}\n\n" for e in told
+    ).encode()
+
+
+def _both(name: str, path: str, request: Any, whole: Any, stream: bytes) -> list[Recording]:
+    """An answer that came whole, and one that was streamed."""
+    plain = json.dumps(whole, ensure_ascii=False, indent=2).encode()
+    return [
+        Recording(
+            name=name if answer is plain else f"stream of {name}", method="POST", path=path,
+            status=200, headers=JSON if answer is plain else SSE, answer=answer,
+            body=json.dumps({"model": "m", **request, **more}, ensure_ascii=False).encode(),
+        )
+        for answer, more in ((plain, {}), (stream, {"stream": True}))
+    ]  # fmt: skip
+
+
+def _completions() -> list[Recording]:
+    head = {"id": "c", "object": "text_completion", "created": 1, "model": "m"}
+
+    def choice(text: str, end: str | None) -> Any:
+        return {"index": 0, "text": text, "logprobs": None, "finish_reason": end}
+
+    pieces = [choice("Fowler ", None), choice("and Ba", None), choice("ker.", "stop")]
+    stream = [f"data: {json.dumps({**head, 'choices': [piece]})}\n\n" for piece in pieces]
+    whole = {**head, "choices": [choice("Fowler and Baker.", "stop")]}
+    sent = {"prompt": DOCUMENTS, "max_tokens": 9}
+    joined = "".join([*stream, "data: [DONE]\n\n"]).encode()
+    return _both("a completion", "/completions", sent, whole, joined)
+
+
+def _responses() -> list[Recording]:
+    text, arguments = ("Fowler ", "and ", "Baker, 발견."), ('{"who": "Ba', 'ker", "n": ', "1.0}")
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False}
+    part = {"type": "output_text", "text": "".join(text), "annotations": []}
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [part]}  # fmt: skip
+    call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f",
+            "arguments": "".join(arguments), "status": "completed"}  # fmt: skip
+    summary = {"type": "summary_text", "text": "Two engineers."}
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [summary], "encrypted_content": "gA"}
+    whole = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
+             "model": "m", "output": [thought, said, call], "tools": [tool]}  # fmt: skip
+    begun = {**whole, "status": "in_progress", "output": []}
+    where = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
+    called = {"item_id": "fc_1", "output_index": 2}
+    empty = {**said, "status": "in_progress", "content": []}
+    unsaid = {**call, "status": "in_progress", "arguments": ""}
+    stream = _events(
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": thought},
+        {"type": "response.output_item.done", "output_index": 0, "item": thought},
+        {"type": "response.output_item.added", "output_index": 1, "item": empty},
+        {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
+        *({"type": "response.output_text.delta", **where, "delta": t, "logprobs": []}
+          for t in text),
+        {"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []},
+        {"type": "response.content_part.done", **where, "part": part},
+        {"type": "response.output_item.done", "output_index": 1, "item": said},
+        {"type": "response.output_item.added", "output_index": 2, "item": unsaid},
+        *({"type": "response.function_call_arguments.delta", **called, "delta": a}
+          for a in arguments),
+        {"type": "response.function_call_arguments.done", **called, "name": "f",
+         "arguments": call["arguments"]},
+        {"type": "response.output_item.done", "output_index": 2, "item": call},
+        {"type": "response.completed", "response": whole},
+        numbered=True,
+    )  # fmt: skip
+    sent = {"input": DOCUMENTS, "tools": [tool], "instructions": "Be brief."}
+    return _both("a response", "/responses", sent, whole, stream)
+
+
+def _messages() -> list[Recording]:
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    thought = {"type": "thinking", "thinking": "Two engineers.", "signature": "EqQB"}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f",
+            "input": {"who": ["Baker"], "n": 1.0}}  # fmt: skip
+    whole = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+             "content": [thought, {"type": "text", "text": "Fowler and Baker."}, call],
+             "stop_reason": "tool_use",
+             "usage": {"input_tokens": 9, "output_tokens": 4}}  # fmt: skip
+
+    def block(index: int, start: Any, *deltas: Any) -> list[Any]:
+        return [
+            {"type": "content_block_start", "index": index, "content_block": start},
+            *({"type": "content_block_delta", "index": index, "delta": d} for d in deltas),
+            {"type": "content_block_stop", "index": index},
+        ]
+
+    stream = _events(
+        {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}},
+        *block(0, {**thought, "thinking": "", "signature": ""},
+               {"type": "thinking_delta", "thinking": "Two engineers."},
+               {"type": "signature_delta", "signature": "EqQB"}),
+        *block(1, {"type": "text", "text": ""},
+               *({"type": "text_delta", "text": t} for t in ("Fowler ", "and ", "Baker."))),
+        *block(2, {**call, "input": {}},
+               *({"type": "input_json_delta", "partial_json": j}
+                 for j in ("", '{"who": ["Ba', 'ker"], ', '"n": 1.0}'))),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"},
+         "usage": {"output_tokens": 4}},
+        {"type": "message_stop"},
+    )  # fmt: skip
+    asked = {"messages": [{"role": "user", "content": DOCUMENTS}], "tools": [tool]}
+    return _both("a message", "/messages", {**asked, "max_tokens": 9}, whole, stream)
+
+
 def own() -> list[Recording]:
     """One of each kind."""
     call = {"id": "t", "type": "function", "function": {"name": "f", "arguments": '{"a":1.0}'}}
@@ -121,6 +240,21 @@ def own() -> list[Recording]:
               _answered({"content": "A bridge."})),
         _chat("stream", {"stream": True}, _chunks(*deltas), SSE),
         _chat("stream of calls", {"stream": True, "tools": [tool]}, _chunks(*calls), SSE),
+        _chat("stream of two choices", {"stream": True, "n": 2}, _chunks(
+            *({"index": n, "delta": {"content": t}} for t in ("Bak", "er, ", "he") for n in (1, 0)),
+            *({"index": n, "delta": {}, "finish_reason": "stop"} for n in range(2))), SSE),
+        _chat("stream of JSON", {"stream": True, "response_format": schema}, _chunks(
+            *({"index": 0, "delta": {"content": t}} for t in ('{"who": "Ba', 'ker ', '"}'))), SSE),
+        _chat("stream of arguments", {"stream": True, "tools": [tool]}, _chunks(
+            *({"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": t}}]}}
+              for t in ('{"who": "Ba', "ker", '", "n": 1.0}'))), SSE),
+        _chat("stream with logprobs", {"stream": True, "logprobs": True},
+              _chunks(*({**delta, "logprobs": logprobs} for delta in deltas)), SSE),
+        _chat("an older call", {"functions": [tool["function"]]}, _answered(
+            {"content": None, "function_call": {"name": "f", "arguments": '{"a":"b"}'}})),
+        *_completions(),
+        *_responses(),
+        *_messages(),
         _chat("error", {}, json.dumps(error).encode(), JSON, 400),
         _chat("no JSON", {}, b"<html>Bad gateway</html>", [("content-type", "text/html")], 502),
         Recording(name="embeddings", method="POST", path="/embeddings", status=200, headers=JSON,

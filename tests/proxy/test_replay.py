@@ -1,22 +1,26 @@
 """Recorded interactions go through unchanged with policies off; with policies on only prompt text
-differs, and the official library reads the answer."""
+and restored spans differ, and the official library reads the answer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import httpx2 as httpx
 import openai
 import pytest
-from conftest import Proxy, fake_steps
+from conftest import Proxy, cutting_steps
+from differences import check_stream, check_whole, read_stream
 from fake_upstream import FakeUpstream, Reply
-from openai.types import CreateEmbeddingResponse
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from recordings import SURFACES, Recording, own, real, real_file
+from riddles import CUT, ORIGINAL, SHORT, answering, asking
+
+from unabridged.compression.tokens import known_words
+from unabridged.recovery.recover import recover
 
 Serve = Callable[..., Proxy]
 FILE = real_file()
@@ -26,8 +30,10 @@ TEXTS = {"content", "text", "input", "prompt", "arguments", "output", "instructi
 READ: dict[str, tuple[Any, Any]] = {
     "/chat/completions": (ChatCompletion, ChatCompletionChunk),
     "/responses": (Response, ResponseStreamEvent),
+    "/completions": (Completion, Completion),
     "/embeddings": (CreateEmbeddingResponse, None),
 }
+RESTORABLE = ("/chat/completions", "/responses", "/completions", "/messages")
 
 
 def test_there_are_recordings_of_real_servers() -> None:
@@ -104,30 +110,51 @@ def test_with_policies_on_only_prompt_text_is_cut(
     assert "Traceback" not in proxy.log.getvalue()
 
 
-def with_riddles(recording: Recording) -> Recording | None:
-    """The recording with a word at the end of each choice that can be restored; None: it is no
-    whole answer of a chat."""
-    if recording.status != 200 or not recording.answer.startswith(b"{"):
-        return None
-    said = json.loads(recording.answer)
-    choices = [c for c in said.get("choices", ()) if (c.get("message") or {}).get("content")]
-    for choice in choices:
-        choice["message"]["content"] += " SHORT"
-    headers = [(k, v) for k, v in recording.headers if k.lower() != "content-length"]
-    answer = json.dumps(said, ensure_ascii=False).encode()
-    return replace(recording, answer=answer, headers=headers) if choices else None
+RESTORED = [r for r in ALL if r.path in RESTORABLE and r.status == 200 and r.readable]
 
 
-@pytest.mark.parametrize("recording", filter(None, map(with_riddles, ALL)), ids=lambda r: r.name)
-def test_with_policies_on_only_restored_spans_of_the_answer_differ(
+def recovered(text: str) -> str:
+    return recover(ORIGINAL, SHORT, text, known=known_words()).text
+
+
+def test_each_surface_is_restored_whole_and_streamed() -> None:
+    shapes = {(r.path, r.streams) for r in RESTORED}
+    assert shapes == {(path, streams) for path in RESTORABLE for streams in (False, True)}
+
+
+@pytest.mark.parametrize("recording", RESTORED, ids=lambda r: r.name)
+def test_with_policies_on_only_prompt_text_and_restored_spans_differ(
     upstream: FakeUpstream, serve: Serve, recording: Recording
 ) -> None:
+    recording = answering(asking(recording))
     upstream.reply(reply(recording))
-    got = sent(serve(steps=fake_steps()), recording)
-    assert got.headers["x-unabridged-recovered"] == str(recording.answer.count(b" SHORT"))
-    assert got.content == recording.answer.replace(b" SHORT", b" SHORTENED")
+    proxy = serve(steps=cutting_steps(CUT))
+    got = sent(proxy, recording)
+    assert upstream.seen[0].body == recording.body.replace(ORIGINAL.encode(), SHORT.encode())
+    check = check_stream if recording.streams else check_whole
+    check(recording.path, got.content, recording.answer, recovered)
     theirs = {k.lower(): v for k, v in recording.headers}
     assert theirs.items() <= dict(got.headers).items()
+    assert (proxy.receipt().recovered == 0) == (got.content == recording.answer)
+    check_read(proxy, recording, got.content)
+
+
+def check_read(proxy: Proxy, recording: Recording, answer: bytes) -> None:
+    """The official library reads an answer to its last field, if it is one of its own API's."""
+    kinds = READ.get(recording.path)
+    if kinds is None:
+        return
+    with openai.OpenAI(base_url=proxy.url, api_key="sk-test", max_retries=0) as client:
+        if recording.streams:
+            stream = client.post(
+                recording.path, body=recording.request, cast_to=kinds[1], stream=True,
+                stream_cls=openai.Stream[kinds[1]],
+            )  # fmt: skip
+            told = [event.tree for event in read_stream(recording.path, answer).events]
+            assert [event.to_dict() for event in stream] == [tree for tree in told if tree]
+        else:
+            said = client.post(recording.path, body=recording.request, cast_to=kinds[0])
+            assert said.to_dict() == json.loads(answer)
 
 
 @pytest.mark.parametrize("recording", ALL, ids=lambda r: r.name)
