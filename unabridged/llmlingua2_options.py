@@ -35,23 +35,22 @@ class WordOptions(Frozen):
     context_level_rate: float = Field(default=1.0, gt=0, le=1)
     """Share of the contexts that may keep anything."""
     context_level_target_token: float = -1
-    """Tokens of the contexts that may keep anything, as a share of all tokens; -1: not set."""
+    """Tokens of the contexts that may keep anything; -1: not set."""
     return_word_label: bool = False
     """True if `fn_labeled_original_prompt` is wanted: each word with 1 (kept) or 0."""
     word_sep: str = "\t\t|\t\t"
     label_sep: str = " "
 
-    def words(self, *, tokens: int, asked: bool, digits: bool) -> Words:
-        """`tokens`: of all contexts. `asked`: documents are ranked by the question's words."""
-        rate = self.context_level_rate
-        if self.context_level_target_token > 0:
-            rate = min(max(self.context_level_target_token / max(tokens, 1), 1e-6), 1.0)
+    def words(self, *, asked: bool, digits: bool) -> Words:
+        """`asked`: documents are ranked by the question's words."""
+        tokens = int(self.context_level_target_token)
         return Words(
             by_question="bm25" if asked else None,
             pool=self.token_to_word,
             chunk_ends=self.chunk_end_tokens,
             contexts=self.target_context if self.target_context > 0 else None,
-            context_rate=rate,
+            context_rate=self.context_level_rate,
+            context_tokens=tokens if tokens > 0 else None,
             force_digits=digits,
             drop_consecutive=self.drop_consecutive,
         )

@@ -234,9 +234,8 @@ class PromptCompressor:
         policy = self._policy(how, prompt)
         run = _runner(how, f"{question}{GAP}{instruction}" if how.add_instruction else question)
         if own is not None:
-            tokens = sum(self._count(part.text) for part in parts)
             asked = how.rank_method != "llmlingua"
-            words = own.words(tokens=tokens, asked=asked, digits=how.force_reserve_digit)
+            words = own.words(asked=asked, digits=how.force_reserve_digit)
             policy = policy.model_copy(update={"compressor": "llmlingua2", "words": words})
         plan = allot(prompt, policy, self._count)
         return compress(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unabridged.compression.causal_lm import CausalScorer
 from unabridged.compression.job import Cancelled, Cut, Job
 from unabridged.compression.kept import extract, subset, valid
 from unabridged.compression.llmlingua import llmlingua
 from unabridged.compression.prompt import Segment, Where
 from unabridged.compression.scorer import TokenScores
-from unabridged.compression.surprise import NoScorer
+from unabridged.compression.sentences import words
+from unabridged.compression.surprise import NoScorer, pooled
 from unabridged.policies.policy import Kind, Policy
 
 PIECE = re.compile(r"\s*(?:\w{1,4}|[^\w\s])|\s+")
@@ -350,3 +353,24 @@ def test_the_reason_says_how_much_is_left() -> None:
     found = cut(*documents, tokens=4, scorer=Planted({"More": 9.0}))
     assert "of" in found.why[1] and "tokens kept" in found.why[1]
     assert found.why[0].startswith("dropped")
+
+
+def test_on_a_real_model_the_word_it_foresaw_least_is_the_one_that_is_kept(
+    tiny_causal_lm: Path,
+) -> None:
+    """And neither the one in front of it nor the one behind."""
+    scorer = CausalScorer(tiny_causal_lm, threads=1)
+    text = "the tide came into town at dawn and a woman saw it from a window of the old mill"
+    spans = words(text)
+    [tokens] = scorer.score([text])
+    worth = pooled(tokens, len(text), [[span] for span in spans])
+    document = segment(text)
+    job = Job(
+        segments=(document,),
+        question="",
+        tokens=1,
+        count=count,
+        policy=Policy(),
+        scorer=lambda: scorer,
+    )
+    assert llmlingua(job).kept == ((spans[int(worth.argmax())],),)

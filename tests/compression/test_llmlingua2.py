@@ -210,3 +210,11 @@ def test_what_fits_is_not_touched_and_needs_no_model() -> None:
 def test_without_weights_it_says_which() -> None:
     with pytest.raises(NoClassifier, match="embedded"):
         llmlingua2(job([STORY], 5, None))
+
+
+def test_a_target_of_tokens_lets_documents_in_by_their_tokens_not_by_their_number() -> None:
+    judging = Judging({"gold": 1.0, "silver": 0.9})
+    documents = ["gold " * 50, "silver silver silver", "a b c d", "e f g h"]
+    for tokens, expected in ((40, [True, False]), (53, [True, True])):
+        cut = llmlingua2(job(documents, 52, judging, context_tokens=tokens))
+        assert [bool(kept) for kept in cut.kept] == [*expected, False, False]

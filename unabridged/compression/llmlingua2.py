@@ -77,7 +77,7 @@ def llmlingua2(job: Job) -> Cut:
         for each in _words(job, i, own, made)
     ]
     ranked, how = _ranked(job, found)
-    let_in = _let_in(wishes, [each.block.segment for each in ranked], len(job.segments))
+    let_in = _let_in(wishes, [each.block.segment for each in ranked], before)
     share = wishes.first if by_question(job) else 0.0
     scored = [
         Scored(block=each.block, values=each.values, mean=each.rank, share=share)
@@ -187,11 +187,16 @@ def _ranked(job: Job, found: Sequence[Words]) -> tuple[list[Words], str]:
     return ranked, "documents by BM25 against the question"
 
 
-def _let_in(wishes: Wishes, ranked: Sequence[int], segments: int) -> frozenset[int]:
-    """The segments that the context filter lets through: the first ones by rank."""
+def _let_in(wishes: Wishes, ranked: Sequence[int], sizes: Sequence[int]) -> frozenset[int]:
+    """The segments that the context filter lets through: the first ones by rank. `sizes`: tokens
+    of each segment."""
     order = list(dict.fromkeys(ranked))
     most = len(order) if wishes.contexts is None else wishes.contexts
-    return frozenset(order[: min(most, max(round(wishes.context_rate * segments), 1))])
+    most = min(most, max(round(wishes.context_rate * len(sizes)), 1))
+    if wishes.context_tokens is not None:
+        reached = np.cumsum([sizes[i] for i in order]) >= wishes.context_tokens
+        most = min(most, int(reached.argmax()) + 1 if reached.any() else most)
+    return frozenset(order[:most])
 
 
 def once(text: str, spans: Spans) -> Spans:

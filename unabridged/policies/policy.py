@@ -200,6 +200,9 @@ class Words(Frozen):
     """Documents that may keep anything, the best ones; null: no limit."""
     context_rate: Share = 1.0
     """Share of the documents that may keep anything, the best ones."""
+    context_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of the documents that may keep anything, the best ones up to the one that reaches
+    them; null: no limit."""
     force_digits: bool = False
     """True if numbers come before all other words."""
     drop_consecutive: bool = False
