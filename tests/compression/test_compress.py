@@ -407,3 +407,22 @@ def test_what_is_sent_does_not_depend_on_the_seed_of_hashes():
         for seed in ("1", "2", "3")
     }  # fmt: skip
     assert len(sent) == 1
+
+
+PROGRAM = """def shorten(text, limit=9):
+    found = text.split()
+    for number, word in enumerate(found):
+        if number > limit:
+            print(word, number)
+    return "".join(found[:limit])
+"""
+
+
+@pytest.mark.parametrize("name", ["extractive", "auto", "llmlingua", "longllmlingua", "llmlingua2"])
+def test_a_program_without_a_fence_loses_whole_lines_and_nothing_less(name: str):
+    lines = set(PROGRAM.split("\n"))
+    for tokens in range(1, COUNT(PROGRAM), 4):
+        rules = policy(name, target_tokens=tokens, floor=1e-6)
+        parts = prompt(("document", PROGRAM))
+        done = run(parts, rules, scorer=Even, classifier=Judging)
+        assert {line.strip() for line in done.text(0).split("\n")} <= {x.strip() for x in lines}

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import whole_escapes
-from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift
+from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift, unite
+from unabridged.compression.program import program_lines
 from unabridged.compression.prompt import Segment
 from unabridged.compression.protect import fences, forced, is_json, objects, whole
 from unabridged.compression.rank import terms, weigh
@@ -93,7 +94,8 @@ def _words(job: Job, unit: Unit) -> list[Unit]:
     """The words of a sentence, protected stretches as one; a JSON value or code stays whole."""
     segment = job.segments[unit.segment]
     text = segment.text[unit.start : unit.end]
-    barriers = _barriers(text, job)
+    lines = clip(program_lines(segment.text), unit.start, unit.end)
+    barriers = unite(_barriers(text, job), shift(lines, -unit.start))
     if barriers == ((0, len(text)),):
         return [unit]
     spans = coarsen(words(segment.text, unit.start, unit.end), shift(barriers, unit.start))

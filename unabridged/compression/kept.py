@@ -127,7 +127,7 @@ def coarsen(units: Sequence[Span], whole: Sequence[Span]) -> list[Span]:
     """
     if not whole or not units:
         return list(units)
-    blocks = _overlapping(whole)
+    blocks = disjoint(whole)
     starts = [start for start, _ in blocks]
     merged: list[Span] = []
     for start, end in units:
@@ -140,7 +140,7 @@ def coarsen(units: Sequence[Span], whole: Sequence[Span]) -> list[Span]:
     return merged
 
 
-def _overlapping(spans: Iterable[Span]) -> list[Span]:
+def disjoint(spans: Iterable[Span]) -> list[Span]:
     """As `normalise`, but spans that only touch stay apart: between them one may cut."""
     merged: list[Span] = []
     for start, end in sorted(spans):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import regex
 
-from unabridged.compression.kept import Spans, normalise
+from unabridged.compression.kept import Spans, disjoint, normalise
+from unabridged.compression.program import program_lines
 from unabridged.compression.prompt import Span
 
 _MONTH = (
@@ -64,15 +65,17 @@ _NEGATIONS = regex.compile(
 
 def whole(text: str, patterns: Sequence[str] = ()) -> Spans:
     """Spans that survive whole or go whole: numbers with units, dates, URLs, addresses, paths,
-    identifiers, code, quoted strings, JSON, and what a policy's own `protect` patterns match.
+    identifiers, code (a fence as one, a program without one line by line), quoted strings, JSON,
+    and what a policy's own `protect` patterns match.
 
-    Spans that only touch are merged, which is harmless: they stand for one thing mostly.
+    Spans that only touch are merged, which is harmless: they stand for one thing mostly. Lines
+    of a program touch and stay apart.
     """
     found: list[Span] = [match.span() for p in _PATTERNS for match in p.finditer(text)]
     found.extend(fences(text))
     found.extend(objects(text))
     found.extend(_matches(text, patterns))
-    return normalise(found)
+    return tuple(disjoint([*normalise(found), *program_lines(text)]))
 
 
 def always(text: str, force: Sequence[str] = ()) -> Spans:
