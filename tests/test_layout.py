@@ -8,6 +8,7 @@ An arrow points from what is imported to what imports it.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,3 +138,18 @@ def test_neither_torch_nor_litellm_is_imported_before_it_is_needed(statement: st
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "unabridged" in loaded
     assert not loaded & {"torch", "transformers", "litellm"}
+
+
+def test_the_tests_that_hold_off_the_defects_of_the_reference_are_there() -> None:
+    """Those that docs/compression.md names by what they claim."""
+    text = (TESTS.parent / "docs" / "compression.md").read_text(encoding="utf-8")
+    table = text.partition("## What the reference gets wrong")[2].partition("\n## ")[0]
+    rows = [line[2:-2].split(" | ")[-1] for line in table.splitlines() if line.startswith("| ")]
+    files = {path.name: path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py")}
+    for row in rows:
+        file = ""
+        for name, claim in re.findall(r"(?:`(test_\w+\.py)`: )?([^;`]+)(?:; |$)", row):
+            file = name or file
+            if file:
+                assert f"def test_{claim.replace(' ', '_')}(" in files[file], claim
+    assert sum("`test_" in row for row in rows) > 40

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unabridged.compression.causal_lm import (
+    ROWS,
     CausalScorer,
     NoDevice,
     NoModel,
@@ -232,3 +233,13 @@ def test_most_of_the_text_goes_through_the_model_once(tiny_causal_lm: Path) -> N
     assert sum(len(window.ids) for window in windows) <= len(ids) * 64 / 46 + 64
     whole = CausalScorer(tiny_causal_lm, threads=1)
     assert [len(w.ids) for w in whole._windows(0, (), list(range(200)))] == [201]
+
+
+def test_the_logits_of_all_positions_never_exist_together(scorer: CausalScorer) -> None:
+    rows: list[int] = []
+    head = scorer._model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[0]))
+    scorer.score([UNKNOWN * 2, UNKNOWN])
+    hook.remove()
+    assert sum(rows) > ROWS
+    assert max(rows) <= ROWS
