@@ -12,6 +12,9 @@ from unabridged.recovery.index import Index
 MOST = 16
 """Prompts that are remembered; the one that was not used for the longest time goes first."""
 
+PROBE = 40
+"""Characters of a text by which it is looked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
@@ -45,7 +48,7 @@ class CompressedPrompts:
         made of `original`, and else built from the two strings and remembered."""
         with self._lock:
             known = self._known.get(text)
-        if known is None or not all(cut in original for cut in known.cut):
+        if known is None or not all(_holds(original, cut) for cut in known.cut):
             known = Remembered(cut=(original,), index=Index.of_texts(original, text))
         self._put(text, known)
         return known.index
@@ -56,3 +59,12 @@ class CompressedPrompts:
             self._known.move_to_end(text)
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
+
+
+def _holds(text: str, part: str) -> bool:
+    """`part in text`, for parts of thousands of characters: Python's own search reads all of a
+    part before it begins."""
+    at = text.find(part[:PROBE])
+    while at >= 0 and not text.startswith(part, at):
+        at = text.find(part[:PROBE], at + 1)
+    return at >= 0

@@ -12,6 +12,7 @@ from unabridged.compression.words import (
     is_josa,
     pattern,
     script,
+    spans_of_words,
     without_josa,
     words_of,
 )
@@ -67,3 +68,10 @@ def test_the_fast_pattern_finds_the_same_words() -> None:
         text = f"a{chr(code)}b"
         assert pattern(text).findall(text) == WORD.findall(text), hex(code)
     assert pattern("Röntgen") is not WORD
+
+
+@given(st.text(st.sampled_from("ab \u00e9\u0301\n\r\u2028\u200d\uac00\u4e00\u30a2\U0001f600")))
+def test_words_are_the_same_read_by_lines_or_at_once(text: str) -> None:
+    spans = [found.span() for found in WORD.finditer(text)]
+    assert spans_of_words(text) == spans
+    assert words_of(text) == [text[a:b] for a, b in spans]

@@ -6,6 +6,8 @@ import re
 
 import regex
 
+from unabridged.compression.prompt import Span
+
 UNSPACED = r"\p{Han}\p{Katakana}\p{Hiragana}々〆ー"
 LETTER = rf"(?:(?![{UNSPACED}\p{{Hangul}}])[\p{{L}}\p{{N}}\p{{M}}\u200c\u200d])"
 """One character of a word in a script that writes spaces or glues nothing to its words."""
@@ -45,7 +47,23 @@ def pattern(text: str) -> re.Pattern[str] | regex.Pattern[str]:
 
 def words_of(text: str) -> list[str]:
     """The words of a text in order."""
-    return pattern(text).findall(text)
+    return [word for part in _parts(text) for word in pattern(part).findall(part)]
+
+
+def spans_of_words(text: str) -> list[Span]:
+    """Where the words of a text stand, in order."""
+    found: list[Span] = []
+    at = 0
+    for part in _parts(text):
+        end = at + len(part)
+        found += [word.span() for word in pattern(part).finditer(text, at, end)]
+        at = end
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """The text, or its lines, so that a character of another script slows down its own alone."""
+    return [text] if pattern(text) is not WORD else text.splitlines(keepends=True)
 
 
 def script(char: str) -> str:

@@ -10,7 +10,7 @@ from rapidfuzz.distance import LCSseq
 
 from unabridged.compression.kept import Spans, normalise
 from unabridged.compression.prompt import Span
-from unabridged.compression.words import pattern
+from unabridged.compression.words import spans_of_words, words_of
 
 _MOST_PAIRS = 1 << 28
 """Words of the original times words of the compressed text that are compared at once, in bits."""
@@ -25,8 +25,7 @@ def align(original: str, compressed: str) -> Spans:
     """
     if original == compressed:
         return ((0, len(original)),) if original else ()
-    source = [found.span() for found in pattern(original).finditer(original)]
-    target = pattern(compressed).findall(compressed)
+    source, target = spans_of_words(original), words_of(compressed)
     matched = _matched([original[a:b] for a, b in source], target)
     spans: list[Span] = []
     last = -1

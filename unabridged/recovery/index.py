@@ -56,6 +56,8 @@ class Index:
     """By its first word, what is left of entities; the longest first."""
     heads: tuple[str, ...] = ()
     """The keys of `by_head`, sorted."""
+    unspaced: bool = False
+    """True if one of them is of a script whose words can go on without a space."""
     citations: Mapping[str, Citation] = field(default_factory=dict)
     """What numbers such as [2] become."""
 
@@ -280,4 +282,5 @@ def _indexed(readings: dict[str, list[Shortening]]) -> Index:
     return Index(
         by_head={first: tuple(forms) for first, forms in by_head.items()},
         heads=tuple(sorted(by_head)),
+        unspaced=any(script(first) == "h" for first in by_head),
     )

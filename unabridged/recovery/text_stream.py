@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import regex
 
 from unabridged.compression.evidence import ENOUGH
 from unabridged.compression.prompt import Span
-from unabridged.compression.words import WORD, inside, is_josa, script
+from unabridged.compression.words import WORD, inside, is_josa, pattern, script
 from unabridged.recovery.code import Code
 from unabridged.recovery.index import Form, Index
 from unabridged.recovery.shorten import Shortening
@@ -28,6 +30,8 @@ _MEMORY = 200
 _APART = 4
 """Characters that may stand between a shortened form and the word behind it."""
 _MOST_REFUSALS = 100
+
+Word: TypeAlias = "regex.Match[str] | re.Match[str]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ class TextRestorer:
     def _decide(self) -> str:
         text, at, done = self._held, 0, 0
         out: list[str] = []
-        while (found := WORD.search(text, at)) is not None:
+        while (found := self._next(text, at)) is not None:
             start, at = found.span()
             if start == 0 and self._tail and inside(self._tail[-1], text[0]):
                 continue
@@ -121,6 +125,17 @@ class TextRestorer:
         self._release(text[done:end], out)
         self._held = text[end:]
         return "".join(out)
+
+    def _next(self, text: str, at: int) -> Word | None:
+        """The next word that something may begin with, or that may not have arrived whole."""
+        heads, citations, last = self.index.by_head, self.index.citations, len(text)
+        for found in pattern(text).finditer(text, at):
+            word = found.group()
+            if word in heads or word in citations:
+                return found
+            if found.end() == last or (self.index.unspaced and script(word[0]) == "h"):
+                return found
+        return None
 
     def _release(self, text: str, out: list[str]) -> None:
         if text:
