@@ -6,7 +6,8 @@
 differs in one thing: `published` chooses as llmlingua 0.2.2 does (the token in front of the
 surprising one, one threshold, an uncut tail), `iterative` reads each document behind what is kept
 of the better ones, `subwords` drops single tokens. A row counts if one of its answers is left.
-Rows have an odd index and are evenly spread.
+Rows have an odd index and are evenly spread. `--blind` has llmlingua cut them with nothing asked
+(`ours` and `iterative` alone).
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--rates", default="0.5,0.25,0.1")
     parser.add_argument("--choices", default=",".join(CHOICES))
     parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--blind", action="store_true", help="nothing is asked")
     options = parser.parse_args()
     shelf, count = MemoryShelf(most_bytes=2**30), counter("gpt-4o")
     scorer = CachedScorer(CausalScorer(options.model), shelf)
@@ -92,7 +94,10 @@ def main() -> None:
         rows = odd[:: max(len(odd) // options.rows, 1)][: options.rows]
         for choice in options.choices.split(","):
             for rate in map(float, options.rates.split(",")):
-                found = [measure(row, choice, rate, count, scorer, vectors) for row in rows]
+                found = [
+                    measure(row, choice, rate, count, scorer, vectors, options.blind)
+                    for row in rows
+                ]
                 worst = max((ratio for _, ratio, _ in found), key=lambda r: abs(r - 1))
                 print(
                     f"| {name} | {len(rows)} | {rate:g} | {choice} "
@@ -103,11 +108,17 @@ def main() -> None:
 
 
 def measure(
-    row: dict[str, Any], choice: str, rate: float, count: Any, scorer: Any, encoder: Any
+    row: dict[str, Any],
+    choice: str,
+    rate: float,
+    count: Any,
+    scorer: Any,
+    encoder: Any,
+    blind: bool,
 ) -> tuple[bool, float, float]:
     """Does the answer survive, tokens left for each one asked, CPU seconds."""
     settings, run = CHOICES[choice]
-    prompt = prompt_of(row, blind=False)
+    prompt = prompt_of(row, blind)
     counts = tuple(count(s.text) for s in prompt.segments)
     documents = tuple(range(len(prompt.segments) - 1))
     before = sum(counts[i] for i in documents)
@@ -123,7 +134,11 @@ def measure(
     done = compress(
         prompt,
         Plan(grants=(grant,), counts=counts, asked=None),
-        Policy(compressor="longllmlingua", min_saving=0, perplexity=settings),
+        Policy(
+            compressor="llmlingua" if blind else "longllmlingua",
+            min_saving=0,
+            perplexity=settings,
+        ),
         count,
         scorer=lambda: scorer,
         encoder=lambda: encoder,
