@@ -308,6 +308,32 @@ def test_the_messages_api_of_a_provider_passes_in_its_own_shape(
     assert got.json()["content"][0]["text"] == "At the river."
 
 
+def test_a_streamed_message_has_all_of_what_a_provider_thought_unseen(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    hidden = {"type": "redacted_thinking", "data": "RW5jcnlwdGVk"}
+    shown = {"type": "text", "text": 'It says "redacted_thinking".'}
+    told = {**ANTHROPIC, "content": [hidden, shown]}
+    upstream.reply(answer(json.dumps(told).encode()))
+    got = ask(provided("anthropic"), "/messages", max_tokens=50, stream=True)
+    events = [json.loads(line[6:]) for line in got.text.splitlines() if line.startswith("data: ")]
+    begun = [e["content_block"] for e in events if e["type"] == "content_block_start"]
+    assert begun[0] == hidden
+    said = "".join(e["delta"].get("text", "") for e in events if e["type"] == "content_block_delta")
+    assert said == shown["text"]
+
+
+def test_the_gateway_for_tools_that_litellm_has_is_refused_before_a_provider_is_asked(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    tool = {"type": "mcp", "server_label": "x", "server_url": "litellm_proxy/mcp/x"}
+    body = {"model": "claude-x", "input": "Where?", "tools": [tool]}
+    got = httpx.post(provided("anthropic").url + "/responses", json=body, timeout=90)
+    assert got.status_code == 400
+    assert "name an MCP server" in got.json()["error"]["message"]
+    assert upstream.seen == []
+
+
 def test_a_body_that_is_no_json_object_is_refused(provided: Callable[..., Proxy]) -> None:
     got = httpx.post(provided("anthropic").url + "/responses", content=b"[1]", timeout=90)
     assert got.status_code == 400

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -99,12 +99,8 @@ class LitellmUpstream:
             yield _refused(400, "the body is not a JSON object")
             return
         await asyncio.to_thread(self._start)
-        if method == "aresponses" and self._forgets(asked):
-            yield _refused(
-                400,
-                f"{self.settings.provider} holds no earlier answers or templates: "
-                "send the whole conversation in input",
-            )
+        if method == "aresponses" and (why := self._refusal(asked)):
+            yield _refused(400, why)
             return
         result = None
         try:
@@ -179,7 +175,22 @@ class LitellmUpstream:
         from litellm.llms.anthropic.pass_through.messages import fake_stream_iterator
 
         whole = await self._router.aanthropic_messages(**{**given, **more, "stream": False})
-        return fake_stream_iterator.FakeAnthropicMessagesStreamIterator(whole)
+        stream = fake_stream_iterator.FakeAnthropicMessagesStreamIterator(whole)
+        stream.chunks[:] = [_complete(chunk, whole["content"]) for chunk in stream.chunks]
+        return stream
+
+    def _refusal(self, asked: Mapping[str, Any]) -> str:
+        """Why a response cannot be asked for; empty: it can."""
+        if self._forgets(asked):
+            return (
+                f"{self.settings.provider} holds no earlier answers or templates: "
+                "send the whole conversation in input"
+            )
+        tools = asked.get("tools")
+        for tool in tools if isinstance(tools, list) else ():
+            if isinstance(tool, dict) and str(tool.get("server_url")).startswith("litellm_proxy"):
+                return "litellm's own gateway for tools is not served here: name an MCP server"
+        return ""
 
     def _forgets(self, asked: Mapping[str, Any]) -> bool:
         """True if a response is asked for that goes on from what a server holds, and litellm would
@@ -275,6 +286,16 @@ async def _next(events: Any) -> Any:
 
 async def _closed(result: Any) -> None:
     await result.aclose()
+
+
+def _complete(chunk: bytes, content: Sequence[Mapping[str, Any]]) -> bytes:
+    """An event with all of a `redacted_thinking` block, whose data litellm leaves out."""
+    if b'"redacted_thinking"' not in chunk:
+        return chunk
+    name, _, data = chunk.partition(b"data: ")
+    event = json.loads(data)
+    event["content_block"] = content[event["index"]]
+    return name + b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
 def _json(value: Any) -> bytes:
