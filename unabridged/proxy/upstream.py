@@ -143,12 +143,14 @@ class HttpUpstream:
             # The transport knows what each kind of proxy wants.
             self._pool = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)._pool
         else:
+            plain = parts.scheme == "http"
             self._pool = Pool(
-                ssl_context=httpx2.create_ssl_context(),
+                # Reading the certificates takes a while: only where they are looked at.
+                ssl_context=None if plain else httpx2.create_ssl_context(),
                 max_connections=limits.max_connections,
                 max_keepalive_connections=limits.max_keepalive_connections,
                 keepalive_expiry=limits.keepalive_expiry,
-                network_backend=Network() if parts.scheme == "http" else None,
+                network_backend=Network() if plain else None,
             )
 
     async def send(self, call: Call) -> Answer:
