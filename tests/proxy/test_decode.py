@@ -56,6 +56,27 @@ def test_what_is_broken_or_cut_off_is_refused(name: str, encode: Callable[[bytes
             assert name in str(error)
 
 
+@pytest.mark.parametrize(("name", "encode"), ENCODERS)
+def test_how_long_a_body_is_makes_no_difference(
+    name: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """Around 64 KiB, raw deflate had all been taken in when its last words were still to come."""
+    for size in range(65_530, 65_800, 3):
+        data = (b"ab" * size)[:size]
+        assert decode(encode(data), name, limit=10**6) == data
+
+
+def test_all_members_of_a_gzip_file_are_opened() -> None:
+    members = [gzip.compress(part) for part in (b"one ", b"", b"two ", bytes(10**5))]
+    whole = b"".join(members)
+    assert decode(whole, "gzip", limit=10**6) == b"one two " + bytes(10**5)
+    assert decode(whole + b"\0\0padding", "gzip", limit=10**6) == b"one two " + bytes(10**5)
+    with pytest.raises(BadBody):
+        decode(whole[:-4], "gzip", limit=10**6)
+    with pytest.raises(TooLarge):
+        decode(whole, "gzip", limit=10**5)
+
+
 def test_several_encodings_are_opened_in_turn_and_unknown_ones_left() -> None:
     twice = brotli.compress(gzip.compress(b"words"))
     assert decode(twice, "gzip, br", limit=99) == b"words"

@@ -52,6 +52,13 @@ def test_a_new_body_has_its_own_length_and_no_old_digest() -> None:
     )
 
 
+def test_a_length_beside_chunks_is_not_the_bodys_and_goes() -> None:
+    given = [(b"Content-Length", b"9"), (b"Transfer-Encoding", b"chunked"), (b"a", b"b")]
+    assert to_client(given, receipt=[], changed=False, length=None) == [(b"a", b"b")]
+    sent = to_upstream(given, host=b"h", key=None, own_keys=False, length=None)
+    assert sent == [(b"host", b"h"), (b"a", b"b")]
+
+
 def test_an_answer_to_be_restored_is_asked_for_unencoded() -> None:
     got = unencoded([(b"Accept-Encoding", b"gzip"), (b"a", b"b")])
     assert got == [(b"a", b"b"), (b"accept-encoding", b"identity")]

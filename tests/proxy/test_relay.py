@@ -245,6 +245,17 @@ def test_an_answer_that_breaks_off_does_not_look_complete(
         httpx.get(serve().url + "/files/1/content")
 
 
+@pytest.mark.parametrize("length", [3, 300])
+@pytest.mark.parametrize("path", ["/files/1/content", "/chat/completions"])
+def test_an_answer_with_a_length_and_chunks_is_as_long_as_its_chunks(
+    upstream: FakeUpstream, serve: Serve, path: str, length: int
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % length
+    upstream.reply(Reply(recorded=head + b"5\r\nwhole\r\n0\r\n\r\n"))
+    got = httpx.post(serve().url + path, json={"messages": []})
+    assert (got.content, got.headers.get("content-length")) == (b"whole", None)
+
+
 @pytest.mark.parametrize("path", [b"/v1/../admin", b"/v1/%2e%2e/admin", b"/v1/x/%2E./../y"])
 def test_a_path_cannot_climb_out_of_the_upstream(
     upstream: FakeUpstream, serve: Serve, path: bytes

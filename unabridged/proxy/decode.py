@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import brotli
@@ -38,6 +38,10 @@ class Came:
 
 _STEP = 64 * 1024
 """Bytes that are opened at a time, so that a bomb is seen long before it goes off."""
+_BITE = 4 * 1024
+"""Bytes that zlib takes in at a time: it copies what is left of them at the end of each member."""
+_MEMBER = b"\x1f\x8b"
+"""How a member of a gzip file begins."""
 
 
 def decode(raw: bytes, encoding: str, *, limit: int) -> bytes | None:
@@ -69,22 +73,39 @@ def _opened(raw: bytes, name: str, limit: int) -> bytes:
     return bytes(out)
 
 
-def _inflate(raw: bytes, *windows: int) -> Iterator[bytes]:
-    """`windows`: what zlib is to expect, the first that fits."""
-    for number, window in enumerate(windows, 1):
-        decoder = zlib.decompressobj(window)
-        try:
-            first = decoder.decompress(raw, _STEP)
-        except zlib.error:
-            if number == len(windows):
-                raise
-            continue
-        yield first
-        while decoder.unconsumed_tail:
-            yield decoder.decompress(decoder.unconsumed_tail, _STEP)
-        if not decoder.eof:
+def _gzip(raw: bytes) -> Iterator[bytes]:
+    """All members (RFC 1952 section 2.2); what follows them and is none is of no matter."""
+    at = 0
+    while at == 0 or raw.startswith(_MEMBER, at):
+        at = yield from _inflated(raw, at, 31)
+
+
+def _deflate(raw: bytes) -> Iterator[bytes]:
+    """Some clients leave the zlib wrapper out."""
+    try:
+        zlib.decompressobj(15).decompress(raw, _STEP)
+        window = 15
+    except zlib.error:
+        window = -15
+    yield from _inflated(raw, 0, window)
+
+
+def _inflated(raw: bytes, at: int, window: int) -> Generator[bytes, None, int]:
+    """What begins at `at`; returns where it ends."""
+    decoder = zlib.decompressobj(window)
+    given = b""
+    while True:
+        if not given:
+            given = raw[at : at + _BITE]
+            at += len(given)
+        piece = decoder.decompress(given, _STEP)
+        yield piece
+        if decoder.eof:
+            return at - len(decoder.unused_data)
+        # All may be taken in, and the last words still to come out.
+        if not given and not piece:
             raise EOFError
-        return
+        given = decoder.unconsumed_tail
 
 
 def _brotli(raw: bytes) -> Iterator[bytes]:
@@ -105,10 +126,9 @@ def _zstd(raw: bytes) -> Iterator[bytes]:
 
 DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "identity": lambda raw: iter((raw,)),
-    "gzip": lambda raw: _inflate(raw, 31),
-    "x-gzip": lambda raw: _inflate(raw, 31),
-    # Some clients leave the zlib wrapper out.
-    "deflate": lambda raw: _inflate(raw, 15, -15),
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
     "br": _brotli,
     "zstd": _zstd,
 }

@@ -93,12 +93,14 @@ def to_client(headers: Headers, *, receipt: Headers, changed: bool, length: int 
 
 
 def _dropped(headers: Headers) -> frozenset[bytes]:
-    named = {
-        token.strip().lower()
-        for key, value in headers
-        if key.lower() == b"connection"
-        for token in value.split(b",")
-    }
+    named: set[bytes] = set()
+    for key, value in headers:
+        name = key.lower()
+        if name == b"connection":
+            named.update(token.strip().lower() for token in value.split(b","))
+        elif name == b"transfer-encoding":
+            # A length beside it is not the body's (RFC 9112 section 6.3).
+            named.add(b"content-length")
     return HOP_BY_HOP | named if named else HOP_BY_HOP
 
 
