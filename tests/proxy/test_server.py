@@ -7,18 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from conftest import RUN, config_for
-from fake_upstream import DONE, FakeUpstream, Reply, delta, events
+from fake_upstream import DONE, FakeUpstream, Hang, Reply, delta, events
 
 
 @pytest.fixture
 def process(upstream: FakeUpstream, tmp_path: Path):  # type: ignore[no-untyped-def]
-    config = config_for(upstream.url, policies={"fake": {"compressor": "auto"}})
+    config = config_for(
+        upstream.url, policies={"fake": {"compressor": "auto"}}, server={"grace_seconds": 1.5}
+    )
     running = subprocess.Popen(
         [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
         stdout=subprocess.PIPE,
@@ -44,6 +47,26 @@ def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, proc
         assert b"".join(pieces) == delta("b") + DONE
     running.wait(10)
     assert '"ended": "complete"' in running.stderr.read()
+
+
+def test_a_stream_that_outlives_the_grace_time_leaves_its_receipt(  # type: ignore[no-untyped-def]
+    upstream: FakeUpstream, process
+) -> None:
+    running, url = process
+    upstream.reply(events(delta("a"), Hang))
+    body = {"messages": [], "stream": True}
+    with (
+        pytest.raises(httpx.RemoteProtocolError),
+        httpx.stream("POST", url + "/chat/completions", json=body, timeout=20) as got,
+    ):
+        pieces = got.iter_raw()
+        assert next(pieces) == delta("a")
+        running.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        next(pieces)
+    assert 1.5 < time.monotonic() - started < 8
+    running.wait(10)
+    assert running.stderr.read().count('"event": "request"') == 1
 
 
 def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

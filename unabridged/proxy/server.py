@@ -20,6 +20,10 @@ from unabridged.proxy.cork import Corked
 from unabridged.proxy.live import Live
 
 
+LAST_SECONDS = 5.0
+"""Longest wait for answers that were cut off at the end to be charged."""
+
+
 class Connection(HttpToolsProtocol):
     """One of a client."""
 
@@ -35,6 +39,7 @@ class Server(uvicorn.Server):
         self._serving = app
         self._exit_at: float | None = None
         self._on_ready = on_ready
+        self._grace = server.grace_seconds
         super().__init__(
             uvicorn.Config(
                 app,
@@ -54,7 +59,6 @@ class Server(uvicorn.Server):
                 log_config=None,
                 log_level="warning",
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=int(server.grace_seconds),
             )
         )
 
@@ -67,6 +71,19 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._serving.leave()
         await super().shutdown(sockets)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Answers may finish for so long. What is cut off then is waited for, too: it charges
+        what it has cost and leaves its receipt, and the store closes after this."""
+        try:
+            async with asyncio.timeout(self._grace):
+                await super()._wait_tasks_to_complete()
+        except TimeoutError:
+            cut = set(self.server_state.tasks)
+            for task in cut:
+                task.cancel()
+            if cut:
+                await asyncio.wait(cut, timeout=LAST_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Readiness goes first, and some time later the server stops to listen. Whoever presses
