@@ -139,6 +139,7 @@ def test_prompts_of_known_frameworks_come_apart(name: str) -> None:
         (f"以下の文脈を使って答えてください。\n\n文脈：\n{LEAVE_JA}\n\n{LEAVE_JA}\n\n質問：何日ですか？\n回答：", "質問：何日ですか？"),
         (f"已知信息：\n{LEAVE_ZH}\n\n{LEAVE_ZH}\n\n根据上述已知信息回答用户的问题。\n\n问题：年假有几天？", "问题：年假有几天？"),
         (f"أجب عن السؤال.\n\nالنص:\n{SCHOOL_AR}\n\nالسؤال: متى تأسست الجامعة؟\nالإجابة:", "السؤال: متى تأسست الجامعة؟"),
+        (f"أجب عن السؤال.\n\nالوثيقة [1] {SCHOOL_AR}\n\nالوثيقة [2] {SCHOOL_AR}\n\nالسؤال: متى؟", "السؤال: متى؟"),
         (f"Beantworte die Frage.\n\nKontext:\n{RIVER}\n\nFrage: Wer?\nAntwort:", "Frage: Wer?"),
         (f"Réponds.\n\nContexte :\n{RIVER}\n\nQuestion : Qui ?\nRéponse :", "Question : Qui ?"),
         (f"Ответь.\n\nКонтекст: {RIVER}\n\nВопрос: кто?\nОтвет:", "Вопрос: кто?"),

@@ -23,11 +23,12 @@ _NAMES: dict[Role, str] = {
         transcript|meeting transcript|transcription|conversation transcript|call transcript
         story|report|email thread|json data|json|data|retrieved information|relevant information
         문맥|맥락|컨텍스트|문서|문서들|지문|본문|참고 문서|참고 자료|참고문헌|검색 결과|자료|기사|텍스트|배경 지식
-        문서 목록|관련 문서|배경 정보|회의록
+        문서 목록|관련 문서|배경 정보|회의록|문단|단락|제시문|참고자료|관련 자료
         文脈|コンテキスト|文書|ドキュメント|検索結果|参考資料|参考文書|本文|記事|資料|関連文書|参考情報|テキスト|議事録
         上下文|文档|文檔|资料|資料|参考资料|參考資料|背景资料|背景信息|背景知识|文章|段落|搜索结果|检索结果|搜尋結果
         已知信息|相关文档|参考文档|参考内容|知识库|原文|文本|材料|给定材料|会议记录
         السياق|سياق|النص|المستندات|الوثائق|المقاطع|نتائج البحث|المراجع|الفقرة|المقال|المعلومات
+        وثيقة|الوثيقة|مستند|المستند|مقطع|المقطع|فقرة|مقال|نص|المصدر|مصدر|المصادر|المرجع|مقتطف|المقتطف
         kontext|dokument|dokumente|suchergebnisse|quellen|textabschnitt|textabschnitte|artikel|abschnitte
         hintergrundinformationen|protokoll
         contexto|documentos|documento|resultados de búsqueda|fuentes|texto|artículo|pasajes|párrafo
