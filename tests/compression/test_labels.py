@@ -28,7 +28,9 @@ def test_a_label_is_known_in_any_dress(label: str, role: str) -> None:
     assert role_of(label) == (role, False)
 
 
-@pytest.mark.parametrize("label", ["Document 3", "예시 2", "Example (12)", "문서 1", "الوثيقة 2", "مقطع ٣", "문단 4"])
+@pytest.mark.parametrize(
+    "label", ["Document 3", "예시 2", "Example (12)", "문서 1", "الوثيقة 2", "مقطع ٣", "문단 4"]
+)
 def test_a_number_behind_a_label_is_told(label: str) -> None:
     role, numbered = role_of(label)
     assert role in ("documents", "examples")

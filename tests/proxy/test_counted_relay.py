@@ -51,6 +51,14 @@ def test_an_opaque_body_that_is_let_through_passes_as_it_is(
     assert levels(proxy) == (0, 0)
 
 
+def test_what_is_held_to_be_counted_has_a_limit(upstream: FakeUpstream, serve: Any) -> None:
+    limit = {"max_body_bytes": 5000}
+    proxy = serve(money=MONEY, budgets=[budget(unknown_price="allow")], server=limit)
+    got = httpx.post(f"{proxy.url}/files", content=b"x" * 400_000)
+    assert (got.status_code, got.json()["error"]["code"]) == (413, "body_too_large")
+    assert upstream.seen == []
+
+
 def test_what_cannot_cost_anything_is_not_counted(upstream: FakeUpstream, serve: Any) -> None:
     upstream.reply(answer(b"{}"))
     proxy = serve(money=MONEY, budgets=[budget(limit=0)])

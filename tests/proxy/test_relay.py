@@ -178,6 +178,14 @@ def test_a_large_upload_is_passed_on_while_it_comes_in(
     assert upstream.seen[0].header("transfer-encoding") == "chunked"
 
 
+def test_what_is_not_held_may_be_larger_than_what_is(upstream: FakeUpstream, serve: Serve) -> None:
+    url = serve(server={"max_body_bytes": 5000}).url
+    large = b"x" * 400_000
+    assert httpx.post(url + "/files", content=large).status_code == 200
+    assert upstream.seen[0].body == large
+    assert httpx.post(url + "/chat/completions", content=large).status_code == 413
+
+
 def test_an_answer_is_passed_on_while_it_comes(upstream: FakeUpstream, serve: Serve) -> None:
     upstream.reply(Reply(pieces=[b"first", 0.5, b"last"], framing="chunked"))
     url = serve().url + "/files/1/content"

@@ -113,7 +113,8 @@ class Server(Frozen):
     port: int = Field(default=8790, ge=0, le=65535)
     """Port to listen on; 0: any that is free."""
     max_body_bytes: int = Field(default=32 * 2**20, ge=1024)
-    """Larger requests are refused with status 413."""
+    """Larger requests are refused with status 413. What is only relayed may be of any size, unless
+    a budget counts it."""
     workers: int = Field(default=2, ge=1)
     """Threads that compress."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

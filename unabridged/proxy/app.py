@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class App:
             elif request.path == PAGE or request.path.startswith(PAGE + "/"):
                 await self.page(scope, receive, request.send)
             else:
-                await self._route(request, request.send)
+                await self._route(request, scope, receive)
         except ClientGone:
             return
         except Exception as error:
@@ -99,7 +100,8 @@ class App:
                 dialect = dialect_of(request.path)
                 await _refuse(error, send, self.config.money.refuse_status, dialect)
 
-    async def _route(self, request: Request, send: Send) -> None:
+    async def _route(self, request: Request, scope: Scope, receive: Receive) -> None:
+        send = request.send
         if request.path == "/healthz":
             # The log says what is wrong; here anybody can ask.
             old = {"config": "the newest file is not in force; the log says why"}
@@ -130,7 +132,9 @@ class App:
         if money.counts and request.method in COUNTED:
             await relay_counted(request, send, upstream, money=money, caller=caller, choice=choice)
         else:
-            await relay(request, send, upstream)
+            # Nothing of it is held, so that it may be of any size.
+            passing = Request(scope, receive, send, max_body_bytes=sys.maxsize)
+            await relay(passing, passing.send, upstream)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request({**scope, "method": "GET"}, receive, send, max_body_bytes=0)

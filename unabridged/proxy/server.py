@@ -19,7 +19,6 @@ from unabridged.proxy.app import App
 from unabridged.proxy.cork import Corked
 from unabridged.proxy.live import Live
 
-
 LAST_SECONDS = 5.0
 """Longest wait for answers that were cut off at the end to be charged."""
 
