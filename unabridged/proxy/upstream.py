@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import urllib.request
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-import httpcore2
 import httpx2
 
 from unabridged.policies import config
+from unabridged.proxy.detour import Detour, environment_proxy
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
-from unabridged.proxy.network import Network
-from unabridged.proxy.pool import Pool
+from unabridged.proxy.http1 import Broken
+from unabridged.proxy.pool import NoneFree, NotAccepted, Pool
 
 CONNECTIONS = 1000
 """Requests that may be under way to one upstream at once."""
@@ -76,49 +75,62 @@ class Upstream(Protocol):
         ...
 
 
-_BROKEN = (
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.ProxyError,
-    httpcore2.TimeoutException,
-    httpcore2.UnsupportedProtocol,
-)
-"""What a connection fails with."""
+class Coming(Protocol):
+    """An answer on its way; see http1.Connection."""
+
+    status: int
+    headers: Headers
+
+    async def piece(self, seconds: float) -> bytes: ...
+
+
+class Way(Protocol):
+    """How bytes get to an upstream; see Pool."""
+
+    async def ask(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterator[bytes],
+        *,
+        connect_seconds: float,
+        first_byte_seconds: float,
+    ) -> Any: ...
+
+    def give(self, coming: Any) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class _Opened:
-    def __init__(self, response: httpcore2.Response, name: str, idle_seconds: float) -> None:
-        self.status = response.status
-        self.headers: Headers = response.headers
-        self._stream: Any = response.stream
+    def __init__(self, coming: Coming, name: str, idle_seconds: float) -> None:
+        self.status = coming.status
+        self.headers = coming.headers
+        self._coming = coming
         self._name = name
         self._idle = idle_seconds
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        incoming = aiter(self._stream)
-        while True:
-            try:
-                async with asyncio.timeout(self._idle):
-                    piece = await anext(incoming)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                raise UpstreamSlow(
-                    f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
-                    f" (upstreams.{self._name}.idle_seconds in the configuration)"
-                ) from error
-            except _BROKEN as error:
-                raise UpstreamDown(
-                    f"upstream {self._name!r} broke off in mid-answer ({type(error).__name__})"
-                ) from error
-            yield piece
+        try:
+            while piece := await self._coming.piece(self._idle):
+                yield piece
+        except TimeoutError as error:
+            raise UpstreamSlow(
+                f"upstream {self._name!r} was silent for {self._idle:g} s in mid-answer"
+                f" (upstreams.{self._name}.idle_seconds in the configuration)"
+            ) from error
+        except Broken as error:
+            raise UpstreamDown(
+                f"upstream {self._name!r} broke off in mid-answer ({error})"
+            ) from error
 
 
 class HttpUpstream:
     """An upstream over HTTP/1.1, with one pool of connections for the whole process.
 
-    Works with the pool below httpx2's client: no redirects, cookies, credentials from files or
-    headers of its own, and nothing is decoded, so bytes are relayed as they are.
+    No redirects, cookies, credentials from files or headers of its own, and nothing is decoded,
+    so bytes are relayed as they are.
     """
 
     def __init__(
@@ -126,32 +138,13 @@ class HttpUpstream:
     ) -> None:
         self.name = name
         self.settings = settings
-        parts = urlsplit(settings.url)
-        self.host = parts.netloc.rpartition("@")[2].encode("idna")
+        url = urlsplit(settings.url)
+        self.host = url.netloc.rpartition("@")[2].encode("idna")
         """What `Host` says."""
+        self._origin = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         self._connections = connections
-        self._base = parts.path.rstrip("/").encode()
-        self._url = httpx2.URL(f"{parts.scheme}://{parts.netloc}/")
-        proxy = _environment_proxy(parts.scheme, parts.hostname or "")
-        limits = httpx2.Limits(
-            max_connections=connections,
-            max_keepalive_connections=IDLE_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-        )
-        self._pool: httpcore2.AsyncConnectionPool
-        if proxy is not None:
-            # The transport knows what each kind of proxy wants.
-            self._pool = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)._pool
-        else:
-            plain = parts.scheme == "http"
-            self._pool = Pool(
-                # Reading the certificates takes a while: only where they are looked at.
-                ssl_context=None if plain else httpx2.create_ssl_context(),
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_keepalive_connections,
-                keepalive_expiry=limits.keepalive_expiry,
-                network_backend=Network() if plain else None,
-            )
+        self._base = url.path.rstrip("/").encode()
+        self._way = _way(url, connections)
 
     async def send(self, call: Call) -> Answer:
         async with self.stream(call) as opened:
@@ -160,65 +153,73 @@ class HttpUpstream:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[Opened]:
-        response = await self._open(call)
+        coming = await self._ask(call)
         try:
-            yield _Opened(response, self.name, self.settings.idle_seconds)
+            yield _Opened(coming, self.name, self.settings.idle_seconds)
         finally:
-            # A connection that is being closed while the client leaves must not stay open.
-            await asyncio.shield(response.stream.aclose())  # type: ignore[union-attr]
+            self._way.give(coming)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._way.close()
 
-    async def _open(self, call: Call) -> httpcore2.Response:
+    async def _ask(self, call: Call) -> Coming:
         settings = self.settings
-        seconds = settings.connect_seconds
-        request = httpcore2.Request(
-            call.method,
-            # Byte for byte what the client asked for.
-            httpcore2.URL(
-                scheme=self._url.raw_scheme,
-                host=self._url.raw_host,
-                port=self._url.port,
-                target=self._base + call.target,
-            ),
-            headers=call.headers,
-            content=call.body,
-            extensions={"timeout": {"connect": seconds, "pool": seconds}},
-        )
         try:
-            async with asyncio.timeout(seconds + settings.first_byte_seconds):
-                return await self._pool.handle_async_request(request)
+            coming: Coming = await self._way.ask(
+                call.method,
+                self._base + call.target,
+                call.headers,
+                call.body,
+                connect_seconds=settings.connect_seconds,
+                first_byte_seconds=settings.first_byte_seconds,
+            )
+            return coming
         except TimeoutError as error:
             raise UpstreamSlow(
                 f"upstream {self.name!r} sent nothing within {settings.first_byte_seconds:g} s"
                 f" (upstreams.{self.name}.first_byte_seconds in the configuration)"
             ) from error
-        except httpcore2.ConnectTimeout as error:
+        except NotAccepted as error:
             raise UpstreamSlow(
-                f"upstream {self.name!r} did not accept a connection within {seconds:g} s"
+                f"upstream {self.name!r} did not accept a connection within"
+                f" {settings.connect_seconds:g} s"
                 f" (upstreams.{self.name}.connect_seconds in the configuration)"
             ) from error
-        except httpcore2.PoolTimeout as error:
+        except NoneFree as error:
             raise UpstreamBusy(
                 f"all {self._connections} connections to upstream {self.name!r} are in use;"
                 " try again"
             ) from error
-        except _BROKEN as error:
+        except Broken as error:
             raise UpstreamDown(
-                f"upstream {self.name!r} at {_origin(self._url)} cannot be reached"
-                f" ({type(error).__name__}); check upstreams.{self.name}.url in the configuration"
+                f"upstream {self.name!r} at {self._origin} cannot be reached ({error}); check"
+                f" upstreams.{self.name}.url in the configuration"
             ) from error
 
 
-def _origin(url: httpx2.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode()}"
+def _way(url: SplitResult, connections: int) -> Way:
+    host = url.hostname or ""
+    proxy = environment_proxy(url.scheme, host)
+    if proxy is not None:
+        limits = httpx2.Limits(
+            max_connections=connections,
+            max_keepalive_connections=IDLE_CONNECTIONS,
+            keepalive_expiry=IDLE_SECONDS,
+        )
+        return Detour(url, proxy=proxy, limits=limits)
+    plain = url.scheme == "http"
+    return Pool(
+        host.encode("idna").decode(),
+        url.port or (80 if plain else 443),
+        # Reading the certificates takes a while: only where they are looked at.
+        tls=None if plain else _tls(),
+        most=connections,
+        most_idle=IDLE_CONNECTIONS,
+        idle_seconds=IDLE_SECONDS,
+    )
 
 
-def _environment_proxy(scheme: str, host: str) -> str | None:
-    """HTTPS_PROXY and its kin, as every command-line tool understands them; never for loopback."""
-    if host in ("localhost", "::1") or host.startswith("127."):
-        return None
-    if urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(scheme)
+def _tls() -> ssl.SSLContext:
+    context = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
