@@ -57,16 +57,3 @@ def test_the_operators_key_takes_the_place_of_the_callers() -> None:
     found = seen(call(), key="op", key_header=b"api-key")
     assert found[b"api-key"] == b"op"
     assert b"authorization" not in found
-
-
-def test_whoever_answers_is_told() -> None:
-    names: list[str] = []
-
-    async def main() -> None:
-        destination = Destination(name="d", upstream=Remembering(), host=b"h", key=None,
-                                  key_header=b"x", own_keys=lambda: True)  # fmt: skip
-        async with destination.stream(call(served=names.append)):
-            pass
-
-    asyncio.run(main())
-    assert names == ["d"]

@@ -60,13 +60,13 @@ def open_files() -> int:
 
 
 def pool(proxy: Proxy) -> Any:
-    return proxy.app.exchange.upstreams.members["default"].upstream._pool
+    return proxy.app.exchange.upstreams.members["default"].upstream._way
 
 
 def settled(proxy: Proxy, seconds: float = 5.0) -> int:
     """Connections to the upstream that are in use, once nobody asks any more."""
     end = time.monotonic() + seconds
-    while busy := sum(not each.is_idle() for each in pool(proxy).connections):
+    while busy := pool(proxy).busy:
         if time.monotonic() > end:
             break
         time.sleep(0.02)
@@ -77,7 +77,7 @@ def test_two_connections_survive_five_hundred_clients_that_leave(
     upstream: FakeUpstream, serve: Serve
 ) -> None:
     proxy = serve(policy="off")
-    pool(proxy)._max_connections = 2
+    pool(proxy)._turns = asyncio.Semaphore(2)
     rng = random.Random(1)
 
     def by_turns(seen: Any) -> Reply:
@@ -91,7 +91,7 @@ def test_two_connections_survive_five_hundred_clients_that_leave(
     upstream.reply(by_turns)
     asyncio.run(work())
     assert settled(proxy) == 0
-    assert len(pool(proxy).connections) <= 2
+    assert len(pool(proxy)) <= 2
     upstream.reply(completion("Hello."))
     assert b"Hello." in asyncio.run(ask(proxy))
     assert "Traceback" not in proxy.log.getvalue()

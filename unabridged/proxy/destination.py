@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -38,11 +38,8 @@ class Destination:
     async def send(self, call: Call) -> Answer:
         return await self.upstream.send(self.addressed(call))
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Opened]:
-        async with self.upstream.stream(self.addressed(call)) as opened:
-            call.served(self.name)
-            yield opened
+    def stream(self, call: Call) -> AbstractAsyncContextManager[Opened]:
+        return self.upstream.stream(self.addressed(call))
 
     @property
     def takes_no_key_of_the_caller(self) -> bool:

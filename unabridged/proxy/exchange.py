@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
+from unabridged.proxy.ids import unique
 from unabridged.proxy.indexes import Keeping
 from unabridged.proxy.intent import apart, intent_headers
 from unabridged.proxy.keys import Key
@@ -61,7 +61,7 @@ class Exchange:
     ) -> None:
         """Raises only before the first byte of the answer."""
         draft = Draft(
-            said={"request_id": secrets.token_hex(16), "path": request.path},
+            said={"request_id": unique(), "path": request.path},
             detail=Detail(tenant=tenant(caller)),
             trace=self.tracing.begin(request.header_map()) if self.tracing else None,
         )

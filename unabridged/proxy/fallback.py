@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Upstream as Settings
@@ -88,29 +89,39 @@ class Line:
             body = b"".join([piece async for piece in opened.pieces()])
             return Answer(status=opened.status, headers=opened.headers, body=body)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Opened]:
+    def stream(self, call: Call) -> AbstractAsyncContextManager[Opened]:
         left = self.members if isinstance(call.body, bytes) else self.members[:1]
-        held, opened = await self._opened(call, left)
-        async with held:
-            yield opened
+        return _Asking(left, self.health, call)
 
-    async def _opened(
-        self, call: Call, left: Sequence[tuple[str, Upstream]]
-    ) -> tuple[AsyncExitStack, Opened]:
-        """The first answer that will do, and what closes it."""
-        for number, (name, upstream) in enumerate(left, 1):
-            last = number == len(left)
-            trying = AsyncExitStack()
+
+class _Asking:
+    """The first answer that will do."""
+
+    def __init__(self, members: Sequence[tuple[str, Upstream]], health: Health, call: Call) -> None:
+        self._members = members
+        self._health = health
+        self._call = call
+        self._answer: AbstractAsyncContextManager[Opened]
+
+    async def __aenter__(self) -> Opened:
+        for number, (name, upstream) in enumerate(self._members, 1):
+            last = number == len(self._members)
+            answer = upstream.stream(self._call)
             try:
-                opened = await trying.enter_async_context(upstream.stream(call))
+                opened = await answer.__aenter__()
             except (UpstreamDown, UpstreamSlow, UpstreamBusy):
-                self.health.failed(name)
+                self._health.failed(name)
                 if last:
                     raise
                 continue
-            (self.health.failed if opened.status in RETRIED else self.health.worked)(name)
-            if last or opened.status not in RETRIED:
-                return trying, opened
-            await trying.aclose()
+            failed = opened.status in RETRIED
+            (self._health.failed if failed else self._health.worked)(name)
+            if last or not failed:
+                self._answer = answer
+                self._call.served(name)
+                return opened
+            await answer.__aexit__(None, None, None)
         raise AssertionError("a line has at least one upstream")
+
+    async def __aexit__(self, *error: Any) -> bool | None:
+        return await self._answer.__aexit__(*error)

@@ -51,7 +51,13 @@ class Pool:
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
+        """All that are open."""
         return len(self._open)
+
+    @property
+    def busy(self) -> int:
+        """Those with a request on them."""
+        return len(self._open) - len(self._idle)
 
     async def ask(
         self,

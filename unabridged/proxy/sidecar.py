@@ -8,7 +8,6 @@ of Kong's prompt compressor. Whatever fails, the answer is 200 with what came.
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from unabridged.policies.policy import Frozen, Share
 from unabridged.proxy import kong
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.errors import BadBody, NotFound
+from unabridged.proxy.ids import unique
 from unabridged.proxy.keys import LOOPBACK, Key
 from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import Draft, Receipts
@@ -173,7 +173,7 @@ class Sidecar:
         self, request: Request, text: str, choice: Choice, model: Any, tenant: str, surface: str
     ) -> Sent:
         model = model if isinstance(model, str) else ""
-        said = {"request_id": secrets.token_hex(16), "path": request.path, "model": model[:200]}
+        said = {"request_id": unique(), "path": request.path, "model": model[:200]}
         draft = Draft(said={**said, "route": choice.route, "policy": choice.policy_name})
         if choice.policy.compressor == "off":
             sent = Sent(body=text.encode("utf-8", "surrogatepass"), reason="the policy is off")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -151,18 +151,18 @@ class HttpUpstream:
             body = b"".join([piece async for piece in opened.pieces()])
             return Answer(status=opened.status, headers=opened.headers, body=body)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[Opened]:
-        coming = await self._ask(call)
-        try:
-            yield _Opened(coming, self.name, self.settings.idle_seconds)
-        finally:
-            self._way.give(coming)
+    def stream(self, call: Call) -> AbstractAsyncContextManager[Opened]:
+        return _Asking(self, call)
 
     async def close(self) -> None:
         await self._way.close()
 
-    async def _ask(self, call: Call) -> Coming:
+    def give(self, coming: Coming) -> None:
+        """See Way."""
+        self._way.give(coming)
+
+    async def ask(self, call: Call) -> Coming:
+        """See Way; raises what an Upstream raises."""
         settings = self.settings
         try:
             coming: Coming = await self._way.ask(
@@ -195,6 +195,23 @@ class HttpUpstream:
                 f"upstream {self.name!r} at {self._origin} cannot be reached ({error}); check"
                 f" upstreams.{self.name}.url in the configuration"
             ) from error
+
+
+class _Asking:
+    """Written out, as a generator costs more than the rest of it."""
+
+    def __init__(self, upstream: HttpUpstream, call: Call) -> None:
+        self._upstream = upstream
+        self._call = call
+        self._coming: Coming
+
+    async def __aenter__(self) -> Opened:
+        self._coming = await self._upstream.ask(self._call)
+        seconds = self._upstream.settings.idle_seconds
+        return _Opened(self._coming, self._upstream.name, seconds)
+
+    async def __aexit__(self, *error: object) -> None:
+        self._upstream.give(self._coming)
 
 
 def _way(url: SplitResult, connections: int) -> Way:
