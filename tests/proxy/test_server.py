@@ -78,6 +78,41 @@ def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # ty
     assert found.stdout == b""
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings"])
+def test_who_offers_http_2_is_answered_in_http_1_and_loses_no_body(  # type: ignore[no-untyped-def]
+    upstream: FakeUpstream, process, path: str
+) -> None:
+    """As Java's HttpClient does. What a body says of upgrades is the body's."""
+    _, url = process
+    body = b'{"messages": [], "x": "\r\n\r\nUpgrade: h2c"}'.replace(b"\r\n", b"\\r\\n")
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    head = (
+        f"POST /v1{path} HTTP/1.1\r\nHost: localhost\r\n{offer}Content-Length: {len(body)}\r\n\r\n"
+    )
+    for pieces in ([head.encode() + body], [head.encode(), body]):
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=5) as s:
+            for piece in pieces:
+                s.sendall(piece)
+                time.sleep(0.1)
+            assert s.recv(65536).startswith(b"HTTP/1.1 200")
+        assert upstream.seen[-1].body == body
+        assert upstream.seen[-1].header("http2-settings") is None
+
+
+def test_an_upload_that_speaks_of_http_2_is_passed_on_as_it_is(  # type: ignore[no-untyped-def]
+    upstream: FakeUpstream, process
+) -> None:
+    _, url = process
+    body = b"GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n"
+    head = b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=5) as s:
+        for piece in (head, body):
+            s.sendall(piece)
+            time.sleep(0.1)
+        assert s.recv(65536).startswith(b"HTTP/1.1 200")
+    assert upstream.seen[-1].body == body
+
+
 def test_head_and_body_of_a_whole_answer_leave_as_one(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
     _, url = process
     whole = b'HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{"choices": []}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,27 @@ def test_messages_come_back_shorter_with_all_else_as_it_was(
     assert got["transforms_applied"] == ["extractive"]
     assert got["ccr_hashes"] == []
     assert upstream.seen == []
+
+
+def test_what_is_not_cut_comes_back_as_it_was_written(serve: Serve) -> None:
+    odd = '{"role":"user","content":"\\ud800 \\u00e9","n":1.50,"big":1e400,"x":"\\/"}'
+    long = json.dumps(USER)
+    said = f'{{"messages":[{odd}, {long}],"model":"m"}}'.encode()
+    proxy = serve()
+    for body, encoding in ((said, "identity"), (gzip.compress(said), "gzip")):
+        headers = {"content-encoding": encoding}
+        got = httpx.post(proxy.url + "/compress", content=body, headers=headers, timeout=20)
+        assert odd in got.text
+        assert len(got.json()["messages"][1]["content"]) < len(USER["content"])
+    headers = {"content-encoding": "x-odd"}
+    got = httpx.post(proxy.url + "/compress", content=said, headers=headers)
+    assert (got.status_code, "x-odd" in got.json()["error"]["message"]) == (400, True)
+
+
+def test_half_a_surrogate_pair_comes_back_as_json(serve: Serve) -> None:
+    url = serve().url.removesuffix("/v1") + "/llm/v1/compressPrompt"
+    got = httpx.post(url, content=b'{"prompt":"\\ud800"}')
+    assert got.json()["compressed_prompt"] == "\ud800"
 
 
 def test_a_budget_or_a_ratio_is_met(serve: Serve) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.recovery.frames import Frame, Frames
+from unabridged.recovery.frames import LARGEST_EVENT, Frame, Frames
 
 ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\r\r"])
 EVENTS = st.lists(
@@ -30,6 +30,16 @@ def test_however_it_is_chopped_the_bytes_and_events_are_the_same(
     assert b"".join(out) + frames.rest() == stream
     carrying = [e for e in events if not e.startswith(b":")]
     assert seen == [{"a": 1} if e.startswith(b"data: {") else None for e in carrying]
+
+
+def test_what_never_ends_an_event_is_not_held_for_ever() -> None:
+    frames, sent = Frames(), 0
+    piece = b"x" * 2**20
+    for number in range(1, 40):
+        sent += len(frames.feed(piece, lambda frame: frame.raw))
+        assert number * len(piece) - sent <= LARGEST_EVENT
+    assert frames.feed(b'\n\ndata: {"a": 1}\n\n', lambda frame: b"").endswith(b"\n\n")
+    assert frames.rest() == b""
 
 
 def test_other_data_is_put_into_an_event_and_all_else_stays() -> None:

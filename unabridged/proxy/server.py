@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import signal
 import socket
 import sys
@@ -23,8 +24,19 @@ LAST_SECONDS = 5.0
 """Longest wait for answers that were cut off at the end to be charged."""
 
 
+_TO_HTTP_2 = re.compile(rb"\r\nupgrade:[ \t]*h2c[^\r\n]*", re.IGNORECASE)
+
+
 class Connection(HttpToolsProtocol):
     """One of a client."""
+
+    def data_received(self, data: bytes) -> None:
+        # Java's HttpClient and `curl --http2` offer to go on in HTTP/2. Who takes no notice answers
+        # in HTTP/1.1; the parser would take the body for the other protocol and lose it.
+        if b"h2c" in data and (self.cycle is None or not self.cycle.more_body):
+            head = data.find(b"\r\n\r\n") + 4
+            data = _TO_HTTP_2.sub(b"", data[:head]) + data[head:]
+        super().data_received(data)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, Corked(transport)))

@@ -7,9 +7,10 @@ of Kong's prompt compressor. Whatever fails, the answer is 200 with what came.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from unabridged.policies.config import Config
 from unabridged.policies.policy import Frozen, Share
 from unabridged.proxy import kong
 from unabridged.proxy.abridger import Abridger, Sent
+from unabridged.proxy.decode import decode
 from unabridged.proxy.errors import BadBody, NotFound
 from unabridged.proxy.ids import unique
 from unabridged.proxy.keys import LOOPBACK, Key
@@ -74,14 +76,12 @@ class Sidecar:
         """Raises BadBody, BadAsk and what `apply` raises, before the answer begins."""
         tenant = caller.tenant if caller else LOOPBACK
         if request.method == "GET":
-            said = (
-                self._status() if request.path == kong.STATUS else self._original(request, tenant)
-            )
+            status = request.path == kong.STATUS
+            body = _json(self._status() if status else self._original(request, tenant))
         else:
-            text = _text(await request.body())
+            text = await self._text(request)
             work = self._compressed if request.path == COMPRESS else self._kong
-            said = await request.while_there(work(request, text, caller, tenant))
-        body = json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            body = await request.while_there(work(request, text, caller, tenant))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -89,19 +89,27 @@ class Sidecar:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
+    async def _text(self, request: Request) -> str:
+        """The body, opened if it came compressed. Raises BadBody and TooLarge."""
+        raw = await request.body()
+        encoding = request.header(b"content-encoding")
+        if encoding is not None:
+            limit = self.config().server.max_body_bytes
+            plain = await asyncio.to_thread(decode, raw, encoding, limit=limit)
+            if plain is None:
+                raise BadBody(f"content-encoding {encoding[:100]!r} is none that is opened here")
+            raw = plain
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise BadBody(f"the request body is not UTF-8 at byte {error.start}") from None
+
     async def _compressed(
         self, request: Request, text: str, caller: Key | None, tenant: str
-    ) -> dict[str, Any]:
+    ) -> bytes:
         """The body with shorter messages, and what became of them."""
-        try:
-            body = json.loads(text)
-            key = next(key for key in _KINDS if key in body)
-            surface = "messages" if key == "messages" and _anthropic(body) else _KINDS[key]
-            read(text, surface)
-        except (ValueError, RecursionError, TypeError) as error:
-            raise BadBody(f"the request body is not a JSON object: {_where(error)}") from None
-        except StopIteration:
-            raise BadBody(f"the body holds none of {', '.join(_KINDS)}") from None
+        # A long one takes longer than the event loop may be held up.
+        body, key, surface = await asyncio.to_thread(_understood, text)
         wish = Wish.parse({**_dict(body.get("config")), **body})
         choice = self._choice(request, body, caller)
         if request.header(b"x-headroom-bypass") == "true":
@@ -112,20 +120,17 @@ class Sidecar:
             messages = {**choice.policy.messages, **frozen}
             choice = replace(choice, policy=choice.policy.model_copy(update={"messages": messages}))
         sent = await self._shorter(request, text, choice, body.get("model"), tenant, surface)
-        shorter = json.loads(sent.body)
         ids = self._keep(sent, choice, tenant)
-        return {
-            **{name: shorter[name] for name in (key, "system") if name in shorter},
+        said = {
             **_counts(sent),
             "transforms_applied": [choice.policy.compressor] if sent.compressed else [],
             "ccr_hashes": ids,
             "policy": choice.policy_name,
             "reason": sent.reason,
         }
+        return await asyncio.to_thread(_answer, sent.body, surface, (key, "system"), said)
 
-    async def _kong(
-        self, request: Request, text: str, caller: Key | None, tenant: str
-    ) -> dict[str, Any]:
+    async def _kong(self, request: Request, text: str, caller: Key | None, tenant: str) -> bytes:
         """A text without its tags and shorter: in the tags, or all of it if there are none."""
         try:
             body = json.loads(text)
@@ -154,7 +159,7 @@ class Sidecar:
             "compressor": choice.policy.compressor,
             "information": "; ".join(dict.fromkeys(reasons)),
         }
-        return {"jsonrpc": "2.0", "id": body.get("id"), "result": said} if rpc else said
+        return _json({"jsonrpc": "2.0", "id": body.get("id"), "result": said} if rpc else said)
 
     def _choice(self, request: Request, body: Mapping[str, Any], caller: Key | None) -> Choice:
         headers = request.header_map()
@@ -246,6 +251,28 @@ def _counts(sent: Sent) -> dict[str, Any]:
     }
 
 
+def _understood(text: str) -> tuple[Mapping[str, Any], str, str]:
+    """The body, the key of what is to be shortened in it, and its surface. Raises BadBody."""
+    try:
+        body = json.loads(text)
+        key = next(key for key in _KINDS if key in body)
+        surface = "messages" if key == "messages" and _anthropic(body) else _KINDS[key]
+        read(text, surface)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise BadBody(f"the request body is not a JSON object: {_where(error)}") from None
+    except StopIteration:
+        raise BadBody(f"the body holds none of {', '.join(_KINDS)}") from None
+    return body, key, surface
+
+
+def _answer(body: bytes, surface: str, keys: Collection[str], said: Mapping[str, Any]) -> bytes:
+    """What a body has under some keys, byte for byte, and what else is said."""
+    shorter = read(body.decode(), surface)
+    found = {m.key: shorter.raw[m.value : m.end] for m in shorter.members if m.key in keys}
+    raw = "".join(f"{json.dumps(key)}: {value}, " for key, value in found.items())
+    return b"{" + raw.encode() + _json(said)[1:]
+
+
 def _anthropic(body: Mapping[str, Any]) -> bool:
     """True if messages are in the form of the Anthropic API."""
     if "system" in body:
@@ -263,11 +290,12 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(raw: bytes) -> str:
+def _json(said: object) -> bytes:
     try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise BadBody(f"the request body is not UTF-8 at byte {error.start}") from None
+        return json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair can only be written as an escape.
+        return json.dumps(said).encode()
 
 
 def _where(error: Exception) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 _END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _DATA = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 
+LARGEST_EVENT = 8 * 2**20
+"""Bytes without an end of event after which they are let go as they came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -48,6 +51,8 @@ class Frames:
             out.append(read(_frame(raw)) if _DATA.search(raw) else raw)
             done = end.end()
         del self._buffer[:done]
+        if len(self._buffer) > LARGEST_EVENT:
+            out.append(self.rest())
         return b"".join(out)
 
     def rest(self) -> bytes:
