@@ -64,3 +64,27 @@ def test_what_cannot_cost_anything_is_not_counted(upstream: FakeUpstream, serve:
     proxy = serve(money=MONEY, budgets=[budget(limit=0)])
     assert httpx.get(f"{proxy.url}/models").status_code == 200
     assert httpx.delete(f"{proxy.url}/files/1").status_code == 200
+
+
+def test_a_key_that_is_held_to_models_is_held_to_them_on_every_path(
+    upstream: FakeUpstream, serve: Any
+) -> None:
+    """No budget is in force, and nothing else has the body looked into."""
+    upstream.reply(answer(b"{}"))
+    proxy = serve()
+    ring = proxy.app.callers._ring
+    secret, _ = ring.create(name="a", org="acme", now_ms=1, models=["small-*"])
+    ring.refresh()
+    headers = {"authorization": f"Bearer {secret}"}
+
+    def ask(path: str, content: bytes) -> int:
+        return httpx.post(proxy.url + path, content=content, headers=headers).status_code
+
+    for path in ("/embeddings", "//chat/completions", "/chat/completions/", "/images/generations"):
+        body = b'{ "model": "small-1", "input": 1.50}'
+        assert ask(path, body) == 200
+        assert upstream.seen[-1].body == body
+        assert ask(path, b'{"model": "large", "input": "x"}') == 403
+        assert ask(path, b"opaque") == 403
+    assert len(upstream.seen) == 4
+    assert httpx.get(proxy.url + "/models", headers=headers).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -101,6 +102,40 @@ def test_a_key_of_ours_opens_the_socket_and_never_goes_on(
         socket.send("hi")
         assert socket.recv(timeout=20) == "hi"
     assert "k" * 40 not in str(echo.headers)
+
+
+def test_a_key_that_is_held_to_models_opens_no_socket_to_another(echo: Echo, serve: Serve) -> None:
+    proxy = serve(upstream={"url": echo.url})
+    protocols: Any = ["realtime"]
+    ring = proxy.app.callers._ring
+    for models, opens in ((["gpt-4o*"], False), (["gpt-realtime*"], True)):
+        secret, _ = ring.create(name=models[0], org="acme", now_ms=1, models=models)
+        ring.refresh()
+        headers = {"authorization": f"Bearer {secret}"}
+        refused = contextlib.nullcontext() if opens else pytest.raises(InvalidStatus, match="403")
+        with refused, connect(address(proxy), additional_headers=headers, subprotocols=protocols):
+            assert opens
+        assert (echo.headers is not None) == opens
+
+
+def test_the_address_of_a_socket_names_the_model_that_a_route_asks_for(
+    echo: Echo, serve: Serve, upstream: Any
+) -> None:
+    other = {"default": {"url": upstream.url}, "echo": {"url": echo.url}}
+    protocols: Any = ["realtime"]
+    route = {"policy": "free", "upstream": "default"}
+    proxy = serve(
+        upstreams=other,
+        routes=[{**route, "upstream": "echo", "match": {"model": "gpt-realtime*"}}, route],
+        policies={"free": {"compressor": "off", "allow": ["upstream"]}},
+    )
+    for address_, headers in (
+        (address(proxy), {}),
+        (proxy.url.replace("http", "ws") + "/realtime", {"x-unabridged-upstream": "echo"}),
+    ):
+        with connect(address_, additional_headers=headers, subprotocols=protocols) as socket:
+            socket.send("hi")
+            assert socket.recv(timeout=20) == "hi"
 
 
 def test_what_the_upstream_refuses_is_refused_in_its_words(upstream: Any, serve: Serve) -> None:

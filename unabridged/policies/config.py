@@ -71,7 +71,8 @@ class Match(Frozen):
     path: str | None = None
     """As the client writes it, such as /v1/chat/completions."""
     model: str | None = None
-    """The request's `model`, such as gpt-4o*."""
+    """The request's `model`, such as gpt-4o*. What is only relayed has none, as nobody reads it:
+    give its `path`; the address of a WebSocket names one."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Headers that must be there, each with a glob for its value."""
     team: str | None = None

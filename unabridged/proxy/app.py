@@ -7,16 +7,16 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unabridged.policies.asked import Asked, apply
-from unabridged.policies.choose import Facts, choose
+from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.admin import PREFIX as ADMIN
 from unabridged.proxy.admin import Admin
-from unabridged.proxy.callers import Callers, loopback
+from unabridged.proxy.callers import Callers, loopback, scopes
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.dialect import Dialect, dialect_of
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotCountable, NotFound, envelope, kind
@@ -118,18 +118,11 @@ class App:
             return await self.exchange(request, send, caller, surface)
         if not request.path.startswith(PREFIX + "/"):
             raise NotFound(f"nothing is served here; the API is under {PREFIX}")
-        facts = Facts(
-            path=request.path,
-            headers=request.header_map(),
-            team=caller.team if caller else None,
-            key=caller.name if caller else None,
-        )
-        choice = choose(self.config, facts)
-        if "x-unabridged-upstream" in facts.headers:
-            choice = apply(choice, self.config, Asked.parse(facts.headers))
+        choice = self._choice(request, caller)
         upstream = self.exchange.upstreams.line(choice)
         money = self.exchange.money
-        if money.counts and request.method in COUNTED:
+        held_to_models = caller is not None and bool(caller.models)
+        if (money.counts or held_to_models) and request.method in COUNTED:
             await relay_counted(request, send, upstream, money=money, caller=caller, choice=choice)
         else:
             # Nothing of it is held, so that it may be of any size.
@@ -147,13 +140,10 @@ class App:
                     "a WebSocket cannot be counted against a budget, so there is none while"
                     " budgets are in force"
                 )
-            facts = Facts(
-                path=request.path,
-                headers=request.header_map(),
-                team=caller.team if caller else None,
-                key=caller.name if caller else None,
-            )
-            name = choose(self.config, facts).upstream_name
+            model = _asked_model(request)
+            choice = self._choice(request, caller, model)
+            scopes(caller, route=choice.route, model=model)
+            name, _ = self.exchange.upstreams.line(choice).members[0]
             destination = self.exchange.upstreams.members[name]
             if not destination.upstream.settings.url:
                 raise NotFound(f"upstream {name!r} has no WebSocket")
@@ -163,6 +153,20 @@ class App:
                 self.failed(error)
             json_type = [(b"content-type", b"application/json")]
             await refuse(scope, send, kind(error).status, envelope(error), json_type)
+
+    def _choice(self, request: Request, caller: Key | None, model: str = "") -> Choice:
+        """Where a request goes that is not looked into. Raises BadAsk and NotAllowed."""
+        facts = Facts(
+            path=request.path,
+            model=model,
+            headers=request.header_map(),
+            team=caller.team if caller else None,
+            key=caller.name if caller else None,
+        )
+        choice = choose(self.config, facts)
+        if "x-unabridged-upstream" not in facts.headers:
+            return choice
+        return apply(choice, self.config, Asked.parse(facts.headers))
 
     def _admit(self, request: Request) -> Key | None:
         """Raises BadKey and ForeignSite."""
@@ -193,6 +197,11 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _asked_model(request: Request) -> str:
+    """The one that the address of a WebSocket names; empty: none."""
+    return parse_qs(request.query.decode("latin-1")).get("model", [""])[-1]
 
 
 async def _refuse(error: Exception, send: Send, refuse_status: int, dialect: Dialect) -> None:

@@ -36,7 +36,8 @@ async def relay_counted(
     choice: Choice,
 ) -> None:
     """Like `relay`, with the whole body read first. A body that names no model with a price is
-    for the budget's `unknown_price` to decide."""
+    for the budget's `unknown_price` to decide, and a key that is held to some models may not send
+    one that names none of them. Raises ModelNotAllowed."""
     raw = await request.body()
     limit = money.config.server.max_body_bytes
     body = await money.aside(lambda: _parsed(request, raw, limit))
