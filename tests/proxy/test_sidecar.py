@@ -125,6 +125,16 @@ def test_an_original_can_be_fetched_only_where_the_policy_keeps_it_and_by_its_ow
 BAD_RATIO = b'{"messages": [], "config": {"target_ratio": 7}}'
 
 
+def test_the_policy_of_a_key_counts_here_too(serve: Serve) -> None:
+    proxy = serve()
+    ring: Any = proxy.app.callers._ring
+    secret, _ = ring.create(name="a", org="acme", now_ms=1, policy="off")
+    ring.refresh()
+    headers = {"authorization": f"Bearer {secret}"}
+    got = httpx.post(proxy.url + "/compress", json={"messages": [USER]}, headers=headers).json()
+    assert (got["policy"], got["messages"]) == ("off", [USER])
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[]", b"{}", b'"x"', b"\xff", BAD_RATIO])
 def test_what_makes_no_sense_is_refused_by_name(serve: Serve, raw: bytes) -> None:
     got = httpx.post(serve().url + "/compress", content=raw)

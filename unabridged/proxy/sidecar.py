@@ -27,6 +27,7 @@ from unabridged.proxy import kong
 from unabridged.proxy.abridger import Abridger, Sent
 from unabridged.proxy.decode import decode
 from unabridged.proxy.errors import BadBody, NotFound
+from unabridged.proxy.exchange import by_key
 from unabridged.proxy.ids import unique
 from unabridged.proxy.keys import LOOPBACK, Key
 from unabridged.proxy.originals import Originals
@@ -172,7 +173,10 @@ class Sidecar:
             team=caller.team if caller else None,
             key=caller.name if caller else None,
         )
-        return apply(choose(config, facts), config, Asked.parse(headers, body.get("unabridged")))
+        choice = choose(config, facts)
+        if caller is not None and caller.policy is not None:
+            choice = by_key(choice, config, caller.policy)
+        return apply(choice, config, Asked.parse(headers, body.get("unabridged")))
 
     async def _shorter(
         self, request: Request, text: str, choice: Choice, model: Any, tenant: str, surface: str
