@@ -61,6 +61,10 @@ class Answering:
             return completion(wanted)
         if path == "/v1/responses":
             return response(wanted, case)
+        if path == "/v1/messages/count_tokens":
+            return said({"input_tokens": len(seen.body)})
+        if path == "/v1/messages":
+            return message(wanted, case)
         return chat(wanted, case)
 
     def told(self, mark: str) -> Reply:
@@ -306,3 +310,52 @@ def response_stream(whole: dict[str, Any], item: dict[str, Any], case: str) -> R
         if case == "long":
             out.append(0.05)
     return events(*out)
+
+
+# Messages
+
+
+def message(wanted: dict[str, Any], case: str) -> Reply:
+    tools = [tool for tool in wanted.get("tools") or [] if "input_schema" in tool]
+    block: dict[str, Any] = {"type": "text", "text": sentence({}, case)}
+    if tools and "tool_result" not in json.dumps(wanted["messages"]):
+        given = example(tools[0]["input_schema"])
+        block = {"type": "tool_use", "id": "toolu_1", "name": tools[0]["name"], "input": given}
+    whole = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": wanted["model"],
+        "content": [block], "stop_sequence": None,
+        "stop_reason": "tool_use" if block["type"] == "tool_use" else "end_turn",
+        "usage": {"input_tokens": 210, "output_tokens": 12}, "a_field_of_tomorrow": {"kept": 1.0},
+    }  # fmt: skip
+    return message_stream(whole, block, case) if wanted.get("stream") else said(whole)
+
+
+def message_stream(whole: dict[str, Any], block: dict[str, Any], case: str) -> Reply:
+    if block["type"] == "text":
+        empty = {**block, "text": ""}
+        words = re.findall(r"\s*\S+", block["text"])
+        deltas = [{"type": "text_delta", "text": word} for word in words]
+    else:
+        empty, given = {**block, "input": {}}, json.dumps(block["input"])
+        pieces = [given[n : n + 5] for n in range(0, len(given), 5)]
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    begun = {**whole, "content": [], "stop_reason": None}
+    told: list[dict[str, Any]] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": empty},
+        {"type": "ping"},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": whole["stop_reason"], "stop_sequence": None},
+            "usage": {"output_tokens": 12},
+        },
+        {"type": "message_stop"},
+    ]
+    out: list[Piece] = []
+    for each in told:
+        out.append(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode())
+        if case == "long":
+            out.append(0.05)
+    return events(*out[: len(out) // 2], 0.05, Cut) if case == "break" else events(*out)

@@ -317,8 +317,9 @@ def test_a_body_over_the_limit_is_refused_while_it_comes_in(
     upstream: FakeUpstream, serve: Serve
 ) -> None:
     proxy = serve(server={"max_body_bytes": 5000})
-    announced = httpx.post(proxy.url + "/chat/completions", content=b"x" * 5001)
-    counted = httpx.post(proxy.url + "/files", content=(b"x" * 1000 for _ in range(6)))
+    url = proxy.url + "/chat/completions"
+    announced = httpx.post(url, content=b"x" * 5001)
+    counted = httpx.post(url, content=(b"x" * 1000 for _ in range(6)))
     assert error_of(announced) == error_of(counted) == (413, "body_too_large")
 
 
