@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from conftest import Proxy, fake_steps
+from conftest import Proxy, cutting_steps, fake_steps
 from fake_upstream import FakeUpstream, answer, events
 
 from unabridged.proxy.surface import SURFACES, surface_of
@@ -73,6 +74,96 @@ def test_the_answer_of_every_surface_comes_back_restored(
     upstream.reply(events(b"event: x\ndata: SHO", b"RT\n\n"))
     streamed = post(proxy, path, {**REQUESTS[path], "stream": True})
     assert streamed.text == "event: x\ndata: SHORTENED\n\n"
+
+
+TONGUES = {
+    "ko": (
+        "빌헬름 뢴트겐이 엑스선을 발견했다. 그는 물리학자였다.\n\n질문: 누가 발견했는가?",
+        r"(?<=뢴트)겐이",
+        ("그는 빌헬", "름 뢴트", " 였다."),
+        "그는 빌헬름 뢴트겐 였다.",
+    ),
+    "ar": (
+        "التقى الباحث بالأستاذ عبدالرحمن أمس. كان يوما حارا.\n\nالسؤال: من التقى؟",
+        r"(?<=عبدالر)حمن",
+        ("قال بالأس", "تاذ عبدالر", " أمس"),
+        "قال بالأستاذ عبدالرحمن أمس",
+    ),
+}
+"""A prompt, what is cut of it, and the pieces of an answer with its restored wording."""
+
+
+def asked(path: str, prompt: str) -> dict[str, Any]:
+    said = json.dumps(REQUESTS[path]).replace(json.dumps(PROMPT), json.dumps(prompt))
+    return dict(json.loads(said))
+
+
+def told(path: str, text: str) -> dict[str, Any]:
+    if path == "/chat/completions":
+        return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
+    if path == "/completions":
+        return {"choices": [{"index": 0, "text": text}]}
+    part = {"type": "output_text" if path == "/responses" else "text", "text": text}
+    if path == "/responses":
+        return {"output": [{"type": "message", "content": [part]}]}
+    return {"type": "message", "content": [part]}
+
+
+def stream_of(path: str, pieces: tuple[str, ...], *, escaped: bool) -> list[bytes]:
+    whole = "".join(pieces)
+    said: list[dict[str, Any]]
+    if path == "/chat/completions":
+        said = [{"choices": [{"index": 0, "delta": {"content": p}}]} for p in pieces]
+        said.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    elif path == "/completions":
+        said = [{"choices": [{"index": 0, "text": p}]} for p in pieces]
+        said.append({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+    elif path == "/responses":
+        at = {"output_index": 0, "content_index": 0}
+        said = [{"type": "response.output_text.delta", **at, "delta": p} for p in pieces]
+        said.append({"type": "response.output_text.done", **at, "text": whole})
+        said.append({"type": "response.completed", "response": told(path, whole)})
+    else:
+        said = [
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": p}}
+            for p in pieces
+        ]
+        said += [{"type": "content_block_stop", "index": 0}, {"type": "message_stop"}]
+    return [b"data: " + json.dumps(each, ensure_ascii=escaped).encode() + b"\n\n" for each in said]
+
+
+def heard(path: str, stream: str) -> list[str]:
+    """What the pieces of a stream say together, and every text that it repeats whole."""
+    said = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+    if path == "/chat/completions":
+        return ["".join(c["delta"].get("content", "") for e in said for c in e["choices"])]
+    if path == "/completions":
+        return ["".join(c["text"] for e in said for c in e["choices"])]
+    if path == "/responses":
+        whole = [e["text"] for e in said if "text" in e]
+        last = [e["response"]["output"][0]["content"][0]["text"] for e in said if "response" in e]
+        return ["".join(e.get("delta", "") for e in said), *whole, *last]
+    return ["".join(e["delta"]["text"] for e in said if "delta" in e)]
+
+
+@pytest.mark.parametrize("tongue", TONGUES)
+@pytest.mark.parametrize("path", [path for path in REQUESTS if "tokens" not in path])
+def test_words_of_any_script_are_cut_and_restored_on_every_surface(
+    upstream: FakeUpstream, serve: Serve, path: str, tongue: str
+) -> None:
+    prompt, cut, pieces, restored = TONGUES[tongue]
+    proxy = serve(steps=cutting_steps(cut))
+    body = asked(path, prompt)
+    for escaped in (True, False):
+        given = json.dumps(told(path, "".join(pieces)), ensure_ascii=escaped).encode()
+        upstream.reply(answer(given))
+        assert post(proxy, path, body).json() == told(path, restored)
+        sent = json.dumps(upstream.seen[-1].json, ensure_ascii=False)
+        assert json.dumps(re.sub(cut, "", prompt), ensure_ascii=False)[1:-1] in sent
+        chopped = b"".join(stream_of(path, pieces, escaped=escaped))
+        upstream.reply(events(*(chopped[n : n + 1] for n in range(len(chopped)))))
+        got = post(proxy, path, {**body, "stream": True})
+        assert set(heard(path, got.text)) == {restored}
 
 
 def test_a_count_is_of_what_would_be_sent_and_nothing_is_restored_in_it(
