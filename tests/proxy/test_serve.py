@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,24 @@ def test_a_missing_operator_key_is_named_and_nothing_is_started(tmp_path: Path) 
     with pytest.raises(NotServable, match=r"NO_SUCH_KEY.*upstreams\.default\.api_key_env"):
         assemble(config, state_dir=tmp_path, environment={})
     assert not (tmp_path / "store").exists()
+
+
+def test_an_address_that_is_taken_is_named_and_nothing_goes_on(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = config_for("http://127.0.0.1:1/v1", server={"port": port})
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "REDIS_URL": ""},
+        )
+    assert f"NotServable: nothing can listen at 127.0.0.1:{port}" in done.stderr
+    assert "server.port" in done.stderr
+    found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert found.stdout == b""
 
 
 def test_the_state_lies_where_the_environment_says() -> None:

@@ -31,9 +31,12 @@ def process(upstream: FakeUpstream, tmp_path: Path):  # type: ignore[no-untyped-
     )
     assert running.stdout is not None
     yield running, running.stdout.readline().strip()
-    if running.poll() is None:
+    # Killed, it would leave its store behind.
+    running.send_signal(signal.SIGINT)
+    try:
+        running.communicate(timeout=15)
+    finally:
         running.kill()
-    running.communicate()
 
 
 def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]

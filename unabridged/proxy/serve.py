@@ -130,7 +130,15 @@ def run(
     logging.getLogger("uvicorn").handlers = [_handler(None)]
     live = Live(app, reread=reread or (lambda: config), file=file, say=_logger(None).warning)
     server = Server(live, on_ready)
-    server.run(sockets=[server.config.bind_socket()])
+    try:
+        listening = server.config.bind_socket()
+    except SystemExit as error:
+        app.stop()
+        raise NotServable(
+            f"nothing can listen at {config.server.host}:{config.server.port}; the log line above"
+            " says why (server.host and server.port in the configuration, or --host and --port)"
+        ) from error
+    server.run(sockets=[listening])
 
 
 def assemble(
