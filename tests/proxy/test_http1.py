@@ -97,6 +97,9 @@ def test_requests_go_out_one_after_the_other(run: Run) -> None:
          b"3\r\nabc\r\n1;why=not\r\nd\r\n0\r\nX-Trailer: 1\r\n\r\n", b"abcd"),
         (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
          b"HTTP/1.1 200 OK\r\nX-A: 1\r\ncontent-length: 1\r\n\r\nx", b"x"),
+        (b"HTTP/1.1 200 OK\r\nX-A:\t 1 \r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+         b"3 \r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b"HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 2\n\nok", b"ok"),
         (b"HTTP/1.1 100 Continue\r\n\r\n"
          b"HTTP/1.1 200 OK\r\nX-A: 1\r\ncontent-length: 0\r\n\r\n", b""),
     ],

@@ -22,6 +22,12 @@ MOST_HEAD = 64 * 1024
 _AT_ONCE = 64 * 1024
 """Bytes of a request that are put behind its head and go out as one with it."""
 _BODYLESS = (204, 304)
+_FORGIVEN = {
+    "lenient_chunked_length": True,  # a length beside chunks: these count
+    "lenient_optional_cr_before_lf": True,
+    "lenient_spaces_after_chunk_size": True,
+}
+"""What old servers do, and what leaves no doubt about where an answer ends."""
 
 
 class Broken(Exception):
@@ -63,6 +69,7 @@ class Connection(asyncio.Protocol):
         """
         head = _head(method, target, headers)
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**_FORGIVEN)
         self.status = 0
         self.headers: Headers = []
         self._bodyless = method == "HEAD"
@@ -165,8 +172,11 @@ class Connection(asyncio.Protocol):
             return self.close()  # nobody asked
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(f"what came is not HTTP: {type(error).__name__}")
+        except httptools.HttpParserError as error:
+            self._fail(f"what came is not HTTP: {error}")
+            return self.close()
+        except httptools.HttpParserUpgrade:
+            self._fail("what came is not HTTP/1.1, and nobody asked for that")
             return self.close()
         if not self._answered:
             self._head_size += len(data)
@@ -199,7 +209,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._answered:  # what follows the body of chunks is for nobody
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
