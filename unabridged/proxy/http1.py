@@ -60,12 +60,19 @@ class Connection(asyncio.Protocol):
         return self._complete and self._sent and self._kept and not self._closed
 
     async def send(
-        self, method: str, target: bytes, headers: Headers, body: bytes | AsyncIterator[bytes]
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterator[bytes],
+        *,
+        seconds: float,
     ) -> None:
         """Sends a request, byte for byte as it is given. A body of pieces is sent in chunks if
         the headers tell no length, and no further once an answer comes.
 
-        Raises whatever the pieces raise.
+        Raises TimeoutError if the other side takes nothing for so long, and whatever the pieces
+        raise.
         """
         head = _head(method, target, headers)
         self._parser = httptools.HttpResponseParser(self)
@@ -78,7 +85,8 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         if not isinstance(body, bytes):
             self._transport.write(head)
-            return await self._upload(body, chunked=first(headers, b"content-length") is None)
+            chunked = first(headers, b"content-length") is None
+            return await self._upload(body, chunked=chunked, seconds=seconds)
         if len(body) <= _AT_ONCE:
             self._transport.write(head + body)
         else:
@@ -111,7 +119,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self.connection_lost(None)
 
-    async def _upload(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    async def _upload(self, body: AsyncIterator[bytes], *, chunked: bool, seconds: float) -> None:
         """An answer that comes before the whole body is there, such as a refusal, ends it."""
 
         async def send() -> None:
@@ -120,7 +128,7 @@ class Connection(asyncio.Protocol):
                     framed = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
                     self._transport.write(framed)
                 while self._full:
-                    await self._news(None)
+                    await self._news(seconds)
             if chunked:
                 self._transport.write(b"0\r\n\r\n")
             self._sent = True
@@ -133,8 +141,9 @@ class Connection(asyncio.Protocol):
         finally:
             sending.cancel()
             await asyncio.wait((sending,))
-        if not sending.cancelled() and not self._answered:
-            sending.result()
+            failure = None if sending.cancelled() else sending.exception()
+        if failure is not None and not self._answered:
+            raise failure
 
     async def _news(self, seconds: float | None) -> None:
         """Waits until something happens. Raises TimeoutError and Broken."""

@@ -77,7 +77,7 @@ class Pool:
         """
         connection = await self._take(connect_seconds)
         try:
-            await connection.send(method, target, headers, body)
+            await connection.send(method, target, headers, body, seconds=first_byte_seconds)
             await connection.head(first_byte_seconds)
         except BaseException:
             connection.close()
