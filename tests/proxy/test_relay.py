@@ -273,6 +273,17 @@ def test_a_path_cannot_climb_out_of_the_upstream(
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize("path", [b"/%76%31/files/1", b"/v%31/chat/completions", b"//v1/files/1"])
+def test_the_prefix_counts_as_it_is_written(
+    upstream: FakeUpstream, serve: Serve, path: bytes
+) -> None:
+    """What follows so many bytes goes on: of /v%31/files, that was 31/files."""
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    request = head + b"Content-Length: 2\r\n\r\n{}"
+    assert raw_request(serve().port, request).startswith(b"HTTP/1.1 404")
+    assert upstream.seen == []
+
+
 def leaves(proxy: Proxy, upstream: FakeUpstream, body: dict[str, Any], after: bytes) -> float:
     """Seconds between the client's leaving and the upstream's noticing."""
     data = json.dumps(body).encode()

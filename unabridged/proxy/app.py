@@ -113,11 +113,10 @@ class App:
         caller = self._admit(request)
         if self.sidecar.handles(request):
             return await self.sidecar(request, send, caller)
+        _under_prefix(request)
         surface = surface_of(request.method, request.path)
         if surface is not None:
             return await self.exchange(request, send, caller, surface)
-        if not request.path.startswith(PREFIX + "/"):
-            raise NotFound(f"nothing is served here; the API is under {PREFIX}")
         choice = self._choice(request, caller)
         upstream = self.exchange.upstreams.line(choice)
         money = self.exchange.money
@@ -133,8 +132,7 @@ class App:
         request = Request({**scope, "method": "GET"}, receive, send, max_body_bytes=0)
         try:
             caller = self._admit(request)
-            if not request.path.startswith(PREFIX + "/"):
-                raise NotFound(f"nothing is served here; the API is under {PREFIX}")
+            _under_prefix(request)
             if self.exchange.money.counts:
                 raise NotCountable(
                     "a WebSocket cannot be counted against a budget, so there is none while"
@@ -197,6 +195,13 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _under_prefix(request: Request) -> None:
+    """Raises NotFound. What stands behind the prefix goes on as it was written, so the prefix must
+    be written as it is: `/v%31/x` is not `/v1/x`."""
+    if not request.raw_path.startswith(PREFIX.encode() + b"/"):
+        raise NotFound(f"nothing is served here; the API is under {PREFIX}")
 
 
 def _asked_model(request: Request) -> str:
