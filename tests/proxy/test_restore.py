@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,10 +19,28 @@ from unabridged.proxy.upstream import Answer
 from unabridged.proxy.workers import Workers
 from unabridged.recovery.answer import restore_answer
 from unabridged.recovery.index import Index as Cuts
+from unabridged.recovery.said import CITED
 from unabridged.recovery.streams import stream_restorer
 
 JSON = [(b"Content-Type", b"application/json; charset=utf-8")]
 EVENTS = [(b"content-type", b"text/event-stream")]
+ORIGINAL = "Read on. The Treaty of Ghent was signed."
+SENT = Compressed(
+    prompt=Prompt(
+        body="",
+        segments=(
+            Segment(
+                kind="document",
+                text=ORIGINAL[9:],
+                where=Where(path=("messages", 0, "content"), start=9),
+            ),
+        ),
+    ),
+    kept=(((0, 10), (13, 31)),),
+    why=("",),
+    tokens_before=(9,),
+    tokens_after=(8,),
+)
 
 
 @pytest.fixture
@@ -38,7 +57,7 @@ def draft() -> Draft:
 def whole(workers: Workers, answer: Answer, told: Draft, **steps: Any) -> bytes:
     async def main() -> bytes:
         restorer = Restorer(steps=fake_steps(**steps), workers=workers)
-        return await restorer.whole(answer, restorer.prepare(None), told)  # type: ignore[arg-type]
+        return await restorer.whole(answer, restorer.prepare(SENT), told)
 
     return asyncio.run(main())
 
@@ -111,7 +130,7 @@ def test_chopping_a_stream_changes_nothing(pieces: list[bytes]) -> None:
 def test_an_index_that_nobody_needs_leaves_nothing_behind(workers: Workers) -> None:
     async def main() -> None:
         restorer = Restorer(steps=fake_steps(index=lambda _, by_place: 1 // 0), workers=workers)
-        index: Index = restorer.prepare(None)  # type: ignore[arg-type]
+        index: Index = restorer.prepare(SENT)
         await asyncio.sleep(0.05)
         index.drop()
         with pytest.raises(ZeroDivisionError):
@@ -120,23 +139,6 @@ def test_an_index_that_nobody_needs_leaves_nothing_behind(workers: Workers) -> N
     asyncio.run(main())
 
 
-ORIGINAL = "Read on. The Treaty of Ghent was signed."
-SENT = Compressed(
-    prompt=Prompt(
-        body="",
-        segments=(
-            Segment(
-                kind="document",
-                text=ORIGINAL[9:],
-                where=Where(path=("messages", 0, "content"), start=9),
-            ),
-        ),
-    ),
-    kept=(((0, 10), (13, 31)),),
-    why=("",),
-    tokens_before=(9,),
-    tokens_after=(8,),
-)
 REAL = {"index": Cuts.build, "restore_answer": restore_answer, "stream_restorer": stream_restorer}
 
 
@@ -161,6 +163,29 @@ def told_by(workers: Workers, answer: Answer, *, audit: bool, stream: bool = Fal
 
 WHOLE = b'{"choices": [{"index": 0, "message": {"content": "By the Treaty Ghent."}%s}]}'
 CHUNK = b'data: {"choices": [{"index": 0, "delta": {"content": "By the Treaty Ghent."}%s}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "left"),
+    [
+        ('{"web_search_options": {}}', "m", True),
+        ("{}", "gpt-4o-search-preview", True),
+        ('{"messages": ["\\\\"web_search_options\\\\""]}', "m", False),
+    ],
+)
+def test_a_streamed_chat_that_searches_is_left_as_its_citations_count_its_characters(
+    workers: Workers, body: str, model: str, left: bool
+) -> None:
+    async def main() -> None:
+        restorer = Restorer(steps=fake_steps(**REAL), workers=workers)
+        sent = replace(SENT, prompt=replace(SENT.prompt, body=body))
+        told = draft()
+        told.note(model=model)
+        through = await restorer.stream(200, EVENTS, restorer.prepare(sent), told)
+        assert (through is None) == left
+        assert told.said.get("untouched") == ((CITED,) if left else None)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(("body", "stream"), [(WHOLE, False), (CHUNK, True)])

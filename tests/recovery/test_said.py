@@ -35,6 +35,18 @@ def test_what_counts_tokens_or_characters_of_a_response_is_left() -> None:
     assert said("responses", output=one(), tools=[{"type": "function"}])[0][2] == ""
 
 
+def test_a_chat_whose_citations_count_characters_is_left_and_so_is_what_custom_tools_get() -> None:
+    def one(**more: Any) -> list[dict[str, Any]]:
+        return [{"message": {"role": "assistant", "content": "a", **more}}]
+
+    assert said("chat", choices=one(annotations=[])) == [("a", "words", "")]
+    cited = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1}}
+    assert said("chat", choices=one(annotations=[cited]))[0][2] == f"choice 0: {CITED}"
+    custom = {"type": "custom", "custom": {"name": "run", "input": "by a grammar"}}
+    assert said("chat", choices=one(content=None, tool_calls=[custom])) == []
+    assert said("responses", output=[{"type": "custom_tool_call", "input": "by a grammar"}]) == []
+
+
 def test_a_message_says_its_text_and_the_strings_of_tool_input_at_any_depth() -> None:
     content = [
         {"type": "thinking", "thinking": "t", "signature": "s"},

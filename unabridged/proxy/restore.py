@@ -19,6 +19,7 @@ from unabridged.proxy.sse import is_event_stream, is_json
 from unabridged.proxy.steps import Steps, named
 from unabridged.proxy.upstream import Answer
 from unabridged.proxy.workers import Workers
+from unabridged.recovery.said import CITED
 
 SECONDS = 1.0
 """Longest time for the restoring of a whole answer."""
@@ -51,7 +52,8 @@ class Restorer:
             lambda _: self.indexes.of(compressed, by_place, build, keeping), seconds=SECONDS
         )
         places = tuple(segment.where for segment in compressed.prompt.segments) if audit else ()
-        return Index(asyncio.ensure_future(work), places)
+        searches = '"web_search_options"' in compressed.prompt.body
+        return Index(asyncio.ensure_future(work), places, searches=searches)
 
     async def whole(
         self, answer: Answer, index: Index, draft: Draft, surface: str = "chat"
@@ -83,6 +85,10 @@ class Restorer:
             return None
         if not _readable(headers, draft):
             return None
+        if surface == "chat" and (index.searches or "-search" in draft.said.get("model", "")):
+            # Its citations come last, when the words that they count have gone out.
+            draft.note(untouched=(CITED,))
+            return None
         with draft.timed("restore"):
             try:
                 found = await index.ready()
@@ -95,10 +101,18 @@ class Restorer:
 class Index:
     """The index of a request's cuts, which is being built."""
 
-    def __init__(self, building: asyncio.Future[Any], places: tuple[Where, ...] = ()) -> None:
+    def __init__(
+        self,
+        building: asyncio.Future[Any],
+        places: tuple[Where, ...] = (),
+        *,
+        searches: bool = False,
+    ) -> None:
         self._building = building
         self.places = places
         """Where each segment of the request stands; empty: nobody wants to know."""
+        self.searches = searches
+        """True if a chat asks for a search of the web, whose citations count characters."""
         # An answer that needs no index must not leave an error that nobody looks at.
         building.add_done_callback(lambda done: done.cancelled() or done.exception())
 

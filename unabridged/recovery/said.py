@@ -44,7 +44,8 @@ def chat(answer: dict[str, Any]) -> Iterator[Said]:
         message = choice.get("message")
         if not isinstance(message, dict):
             continue
-        yield from _said(message.get("content"), "words", why)
+        cited = f"choice {n}: {CITED}" if message.get("annotations") else ""
+        yield from _said(message.get("content"), "words", why or cited)
         calls = [call.get("function") for call in _dicts(message.get("tool_calls"))]
         for function in (*calls, message.get("function_call")):
             if isinstance(function, dict):
