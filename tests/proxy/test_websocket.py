@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -146,6 +147,46 @@ def test_what_the_upstream_refuses_is_refused_in_its_words(upstream: Any, serve:
         connect(address(serve()))
     assert refused.value.response.status_code == 403
     assert b"no" in (refused.value.response.body or b"")
+
+
+class Tunnel:
+    """A forward proxy that opens every tunnel to one port, and remembers where it should lead."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.asked = ""
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._open, daemon=True).start()
+
+    def _open(self) -> None:
+        near, _ = self._server.accept()
+        self.asked = near.recv(65536).split(b"\r\n")[0].decode()
+        far = socket.create_connection(("127.0.0.1", self._port))
+        near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(65536):
+                other.sendall(piece)
+            other.shutdown(socket.SHUT_WR)
+
+
+def test_a_socket_goes_through_the_proxy_that_the_environment_names(
+    echo: Echo, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tunnel = Tunnel(int(echo.url.removesuffix("/v1").rpartition(":")[2]))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{tunnel.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    proxy = serve(upstream={"url": "http://upstream.example/v1"})
+    protocols: Any = ["realtime"]
+    with connect(address(proxy), subprotocols=protocols, proxy=None) as open_socket:
+        open_socket.send("hi")
+        assert open_socket.recv(timeout=20) == "hi"
+    assert tunnel.asked == "CONNECT upstream.example:80 HTTP/1.1"
 
 
 def test_no_socket_leads_around_a_budget(echo: Echo, serve: Serve) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from unabridged.proxy.destination import Destination
+from unabridged.proxy.detour import environment_proxy
 from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.request import Request
@@ -30,6 +32,7 @@ async def relay_socket(
     await receive()  # websocket.connect
     settings = destination.upstream.settings
     url = "ws" + settings.url.rstrip("/").removeprefix("http") + request.target.decode("latin-1")
+    parts = urlsplit(settings.url)
     call = Call(method="GET", target=request.target, headers=request.headers)
     headers = destination.addressed(call).headers
     try:
@@ -43,7 +46,7 @@ async def relay_socket(
             compression=None,
             max_size=None,
             open_timeout=settings.connect_seconds + settings.first_byte_seconds,
-            proxy=None,
+            proxy=environment_proxy(parts.scheme, parts.hostname or ""),
         )
     except InvalidStatus as refused:
         answer = refused.response
@@ -51,7 +54,8 @@ async def relay_socket(
         return await refuse(scope, send, answer.status_code, bytes(answer.body or b""), kept)
     except TimeoutError as error:
         raise UpstreamSlow(f"upstream {destination.name!r} did not open a WebSocket") from error
-    except (OSError, InvalidHandshake, ConnectionClosed) as error:
+    except (OSError, WebSocketException, ImportError) as error:
+        # ImportError: of what a SOCKS proxy would need.
         raise UpstreamDown(
             f"upstream {destination.name!r} opened no WebSocket ({type(error).__name__})"
         ) from error
