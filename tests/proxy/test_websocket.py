@@ -149,6 +149,13 @@ def test_what_the_upstream_refuses_is_refused_in_its_words(upstream: Any, serve:
     assert b"no" in (refused.value.response.body or b"")
 
 
+def test_a_provider_through_litellm_has_no_socket(echo: Echo, serve: Serve) -> None:
+    proxy = serve(upstream={"kind": "litellm", "provider": "anthropic", "url": echo.url})
+    with pytest.raises(InvalidStatus, match="404"):
+        connect(address(proxy))
+    assert echo.headers is None
+
+
 class Tunnel:
     """A forward proxy that opens every tunnel to one port, and remembers where it should lead."""
 

@@ -143,7 +143,7 @@ class App:
             scopes(caller, route=choice.route, model=model)
             name, _ = self.exchange.upstreams.line(choice).members[0]
             destination = self.exchange.upstreams.members[name]
-            if not destination.upstream.settings.url:
+            if destination.upstream.settings.kind != "openai":
                 raise NotFound(f"upstream {name!r} has no WebSocket")
             await relay_socket(scope, receive, send, request, destination)
         except Exception as error:
