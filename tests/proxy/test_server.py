@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,24 +54,32 @@ def test_a_stop_signal_lets_a_running_stream_finish(upstream: FakeUpstream, proc
     assert '"ended": "complete"' in running.stderr.read()
 
 
-def test_a_stream_that_outlives_the_grace_time_leaves_its_receipt(  # type: ignore[no-untyped-def]
+def test_a_stream_that_outlives_the_grace_time_says_so_and_leaves_its_receipt(  # type: ignore[no-untyped-def]
     upstream: FakeUpstream, process
 ) -> None:
     running, url = process
-    upstream.reply(events(delta("a"), Hang))
+    upstream.reply(events(delta("a"), b'data: {"cho', Hang))
     body = {"messages": [], "stream": True}
-    with (
-        pytest.raises(httpx.RemoteProtocolError),
-        httpx.stream("POST", url + "/chat/completions", json=body, timeout=20) as got,
-    ):
+    with httpx.stream("POST", url + "/chat/completions", json=body, timeout=20) as got:
         pieces = got.iter_raw()
         assert next(pieces) == delta("a")
         running.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        next(pieces)
+        *_, last = b"".join(pieces).split(b"\n\n")[:-1]
     assert 1.5 < time.monotonic() - started < 8
+    assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "shutting_down"
     running.wait(10)
-    assert running.stderr.read().count('"event": "request"') == 1
+    said = running.stderr.read()
+    assert said.count('"event": "request"') == said.count('"ended": "broken off"') == 1
+    assert "Cancelled" not in said
+
+
+def test_a_request_that_outlives_the_grace_time_is_refused(upstream: FakeUpstream, process) -> None:  # type: ignore[no-untyped-def]
+    running, url = process
+    upstream.reply(Reply(before=[Hang]))
+    threading.Timer(0.5, running.send_signal, [signal.SIGTERM]).start()
+    for_all = httpx.post(url + "/chat/completions", json={"messages": []}, timeout=20)
+    assert (for_all.status_code, for_all.json()["error"]["code"]) == (503, "shutting_down")
 
 
 def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

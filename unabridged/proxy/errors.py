@@ -53,6 +53,10 @@ class UpstreamSlow(Exception):
     """The upstream exceeded connect_seconds, first_byte_seconds or idle_seconds."""
 
 
+class ShuttingDown(Exception):
+    """The proxy ends, and the grace time for its last answers is over."""
+
+
 class UpstreamBusy(Exception):
     """All connections to the upstream are taken."""
 
@@ -92,6 +96,7 @@ TABLE: dict[type[Exception], Kind] = {
     UpstreamDown: Kind(status=502, type="upstream_error", code="upstream_unreachable"),
     UpstreamBusy: Kind(status=503, type="upstream_error", code="upstream_busy"),
     UpstreamSlow: Kind(status=504, type="upstream_error", code="upstream_timeout"),
+    ShuttingDown: Kind(status=503, type="server_error", code="shutting_down"),
     Exception: Kind(status=500, type="server_error", code="internal_error"),
 }
 """The most special class of an error decides; every status code of ours stands here."""

@@ -19,7 +19,14 @@ from unabridged.proxy.callers import scopes, shelf_owner, tenant
 from unabridged.proxy.decode import Came
 from unabridged.proxy.detail import Detail, heard
 from unabridged.proxy.dialect import dialect_of
-from unabridged.proxy.errors import BadBody, ClientGone, UpstreamBusy, UpstreamDown, kind
+from unabridged.proxy.errors import (
+    BadBody,
+    ClientGone,
+    ShuttingDown,
+    UpstreamBusy,
+    UpstreamDown,
+    kind,
+)
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers, first, to_client, unencoded
 from unabridged.proxy.ids import unique
@@ -72,6 +79,9 @@ class Exchange:
             await request.while_there(self._answer(request, raw, send, caller, surface, draft))
         except ClientGone:
             draft.note(ended="client gone")
+        except ShuttingDown as error:
+            draft.note(ended="broken off", reason=str(error))
+            raise
         except Exception as error:
             draft.note(ended="refused", reason=kind(error).code)
             raise

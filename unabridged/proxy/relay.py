@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from starlette.types import Send
 
 from unabridged.proxy.dialect import OPENAI, Dialect, dialect_of
-from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
+from unabridged.proxy.errors import ShuttingDown, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers, first, to_client
-from unabridged.proxy.request import Request
+from unabridged.proxy.request import CUT_OFF, Request
 from unabridged.proxy.sse import Watch, is_event_stream
 from unabridged.proxy.upstream import Call, Opened, Upstream
 
@@ -96,13 +97,20 @@ async def pass_on(
         return None
     except (UpstreamDown, UpstreamSlow) as error:
         if events:
-            last = through.flush()
-            watch.see(last)
-            # An event that was cut off is closed first, or the error would be a part of it.
-            last += b"" if watch.between_events else b"\n\n"
-            last += dialect.event(error)
-            await send({"type": "http.response.body", "body": last, "more_body": False})
+            await _break_off(send, through, watch, dialect.event(error))
         return error
+    except asyncio.CancelledError as cancelled:
+        if events and CUT_OFF in cancelled.args:
+            await _break_off(send, through, watch, dialect.event(ShuttingDown(CUT_OFF)))
+        raise
+
+
+async def _break_off(send: Send, through: Filter, watch: Watch, event: bytes) -> None:
+    last = through.flush()
+    watch.see(last)
+    # An event that was cut off is closed first, or the error would be a part of it.
+    last += b"" if watch.between_events else b"\n\n"
+    await send({"type": "http.response.body", "body": last + event, "more_body": False})
 
 
 def _framed(headers: Headers) -> bool:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from starlette.types import Message, Receive, Scope, Send
 
-from unabridged.proxy.errors import BadPath, ClientGone, TooLarge
+from unabridged.proxy.errors import BadPath, ClientGone, ShuttingDown, TooLarge
 from unabridged.proxy.headers import Headers, first
 
 T = TypeVar("T")
+CUT_OFF = "the proxy shut down before the answer was complete"
+"""What a request is cancelled with when its grace time (server.grace_seconds) is over."""
 PREFIX = "/v1"
 
 
@@ -103,20 +105,26 @@ class Request:
     async def while_there(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs `work`, and cancels it as soon as the client closes its connection.
 
-        Raises ClientGone then, after `work` has cleaned up.
+        Raises ClientGone then, after `work` has cleaned up, and ShuttingDown if it was cut off.
         """
         task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(self._gone())
+        why = None
         try:
             await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
             # The server says goodbye after a complete answer too.
             if task.done() or self.answered:
                 return await task
             raise ClientGone
+        except asyncio.CancelledError as cancelled:
+            if CUT_OFF not in cancelled.args:
+                raise
+            why = CUT_OFF
+            raise ShuttingDown(CUT_OFF) from None
         finally:
             gone.cancel()
             if not task.done():
-                task.cancel()
+                task.cancel(why)
                 await asyncio.wait((task,))
 
     async def _gone(self) -> None:

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from unabridged.proxy.app import App
 from unabridged.proxy.cork import Corked
 from unabridged.proxy.live import Live
+from unabridged.proxy.request import CUT_OFF
 
 LAST_SECONDS = 5.0
 """Longest wait for answers that were cut off at the end to be charged."""
@@ -92,7 +93,7 @@ class Server(uvicorn.Server):
         except TimeoutError:
             cut = set(self.server_state.tasks)
             for task in cut:
-                task.cancel()
+                task.cancel(CUT_OFF)
             if cut:
                 await asyncio.wait(cut, timeout=LAST_SECONDS)
 
