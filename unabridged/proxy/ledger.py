@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Protocol
 
 from unabridged.policies.budget import SCOPES, Budget, Scopes
@@ -109,6 +109,15 @@ class Entry:
         data = {name: getattr(self, name) for name in _ENTRY}
         return {**{name: getattr(self.scopes, name) for name in SCOPES}, **data}
 
+    @staticmethod
+    def row(data: Mapping[str, Any]) -> dict[str, Any]:
+        """A `record` with all its fields: what an older proxy did not know has its default. Raises
+        ValueError if it has others."""
+        whole = {**_DEFAULTS, **data}
+        if len(whole) != len(_ENTRY) + len(SCOPES):
+            raise ValueError(f"an entry of another version: {', '.join(sorted(data))}")
+        return whole
+
     @classmethod
     def of(cls, data: dict[str, Any]) -> Entry:
         """The entry of a `record`."""
@@ -128,6 +137,9 @@ class Entry:
 
 
 _ENTRY = tuple(field.name for field in fields(Entry) if field.name != "scopes")
+_DEFAULTS = dict.fromkeys(SCOPES) | {
+    field.name: field.default for field in fields(Entry) if field.default is not MISSING
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +159,10 @@ class Hold:
     def id(self) -> str:
         """Same as the entry's."""
         return self.entry.id
+
+
+Settled = tuple[Hold, Entry]
+"""What a request had reserved, and what it came to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +191,11 @@ class Ledger(Protocol):
 
     async def settle(self, hold: Hold, entry: Entry) -> tuple[Level, ...]:
         """Charge what it came to and free what was reserved; a second time does nothing."""
+        ...
+
+    async def settle_many(self, settled: Sequence[Settled]) -> tuple[Level, ...]:
+        """The same for many of one organisation, in their order; the levels of all counters that
+        they are on, each once."""
         ...
 
     async def release(self, hold: Hold) -> None:
@@ -261,6 +282,13 @@ class MemoryLedger:
                 self._add(claim.counter, entry.amount(claim.counter.budget), 0)
             self.entries.append(entry)
         return self._levels([c.counter for c in hold.claims])
+
+    async def settle_many(self, settled: Sequence[Settled]) -> tuple[Level, ...]:
+        """See Ledger."""
+        levels: dict[str, Level] = {}
+        for hold, entry in settled:
+            levels |= {level.counter.id: level for level in await self.settle(hold, entry)}
+        return tuple(levels.values())
 
     async def release(self, hold: Hold) -> None:
         """See Ledger."""

@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -29,15 +29,15 @@ from unabridged.proxy.ledger import (
     Level,
     Refused,
     Reserved,
+    Settled,
 )
+from unabridged.proxy.patience import Patience
 from unabridged.proxy.store_client import STORE_ERRORS
 
 GRACE_MS = 48 * 3_600_000
 """How long a counter outlives its window, for entries that are settled late."""
 RESENT_SECONDS = 30.0
 """How long a settled entry is remembered, to be sent again if the store is emptied."""
-SETTLE_SECONDS = 2.0
-"""Longest wait of what is settled for its turn; the store itself has no more than the others'."""
 SEED_SECONDS = 2.0
 """Longest wait for counters to be rebuilt from SQL."""
 
@@ -68,6 +68,7 @@ def prefix(org: str) -> str:
 
 _Call = tuple[str, str, Sequence[str]]
 """A function, what the keys begin with, and the other arguments."""
+_Ask = Gathered[_Call, list[str] | Exception]
 
 
 class RedisLedger:
@@ -76,11 +77,15 @@ class RedisLedger:
     def __init__(
         self, client: redis.asyncio.Redis, books: Books, breaker: Breaker, *, timeout_ms: int = 75
     ) -> None:
+        """`client` should have no time limit of its own, which would go on while our own event
+        loop is late."""
         self._client = client
         self._books = books
         self._breaker = breaker
         self._seconds = timeout_ms / 1000
-        self._ask = Gathered(self._ask_all)
+        self._ask: _Ask = Gathered(self._ask_all)
+        self._charge: _Ask = Gathered(self._ask_all)
+        """For what nobody waits for, so that it is not in the way of what is waited for."""
         self._seeding: dict[str, asyncio.Lock] = {}
         self._settled: deque[tuple[float, Hold, Entry]] = deque()
         self.orgs: set[str] = set()
@@ -89,7 +94,7 @@ class RedisLedger:
     async def load(self) -> None:
         """Has the store know the functions: in a cluster, each of its nodes."""
         loading: Any = self._client.function_load(functions()[0], replace=True)
-        await loading
+        await self._within(loading)
 
     async def reserve(self, hold: Hold) -> Reserved | Refused:
         """See Ledger."""
@@ -111,14 +116,23 @@ class RedisLedger:
 
     async def settle(self, hold: Hold, entry: Entry) -> tuple[Level, ...]:
         """See Ledger. A counter that is to be rebuilt is left out."""
-        charged = [c.counter for c in hold.claims]
-        args = [hold.id, json.dumps(entry.record())]
-        for counter in charged:
-            args += [_key(counter), str(entry.amount(counter.budget))]
-        _, *rest = await self._call("settle", _org(hold), secrets.token_hex(8), *args)
-        self._remember(hold, entry)
-        known = [c for n, c in enumerate(charged) if rest[2 * n]]
-        return _levels(known, [value for value in rest if value])
+        return await self.settle_many([(hold, entry)])
+
+    async def settle_many(self, settled: Sequence[Settled]) -> tuple[Level, ...]:
+        """See Ledger. A counter that is to be rebuilt is left out."""
+        args: list[str] = []
+        charged: dict[str, Counter] = {}
+        for hold, entry in settled:
+            args += [hold.id, json.dumps(entry.record()), str(len(hold.claims))]
+            for claim in hold.claims:
+                key = _key(claim.counter)
+                charged.setdefault(key, claim.counter)
+                args += [key, str(entry.amount(claim.counter.budget))]
+        org = _org(settled[0][0])
+        levels = await self._call("settle", org, secrets.token_hex(8), *args)
+        self._remember(settled)
+        known = [c for n, c in enumerate(charged.values()) if levels[2 * n]]
+        return _levels(known, [value for value in levels if value])
 
     async def release(self, hold: Hold) -> None:
         """See Ledger."""
@@ -147,9 +161,9 @@ class RedisLedger:
         """What this process settled within RESENT_SECONDS."""
         return [(hold, entry) for _, hold, entry in self._settled if _org(hold) == org]
 
-    def _remember(self, hold: Hold, entry: Entry) -> None:
+    def _remember(self, settled: Sequence[Settled]) -> None:
         now = time.monotonic()
-        self._settled.append((now, hold, entry))
+        self._settled.extend((now, hold, entry) for hold, entry in settled)
         while now - self._settled[0][0] > RESENT_SECONDS:
             self._settled.popleft()
 
@@ -177,7 +191,8 @@ class RedisLedger:
                 await asyncio.to_thread(self._books.advance, org, fence, generation)
                 continue
             turn = f"{prefix(org)}seeding"
-            if await self._client.set(turn, "1", nx=True, px=int(SEED_SECONDS * 1000)):
+            taking = self._client.set(turn, "1", nx=True, px=int(SEED_SECONDS * 1000))
+            if await self._within(taking):
                 break
             await asyncio.sleep(0.01)
         try:
@@ -187,15 +202,15 @@ class RedisLedger:
                 args += [_key(counter), str(total), str(_lifetime(counter))]
             await self._call("seed", org, generation, position, *args)
         finally:
-            await self._client.delete(turn)
+            await self._within(self._client.delete(turn))
 
     async def _call(self, name: str, org: str, *args: str) -> list[str]:
         self.orgs.add(org)
+        ask = self._charge if name == "settle" else self._ask
         try:
             self._breaker.admit()
-            # Nobody waits for what is settled, so a busy moment of our own is no failure there.
-            async with asyncio.timeout(SETTLE_SECONDS if name == "settle" else self._seconds):
-                answer = await self._ask((f"unabridged_{name}_{functions()[1]}", prefix(org), args))
+            async with Patience(self._seconds):
+                answer = await ask((f"unabridged_{name}_{functions()[1]}", prefix(org), args))
             if isinstance(answer, Exception):
                 raise answer
         except STORE_ERRORS as error:
@@ -221,7 +236,15 @@ class RedisLedger:
         pipe = self._client.pipeline(transaction=False)
         for function, start, args in calls:
             pipe.fcall(function, 1, start + "epoch", start, *args)
-        return list(await pipe.execute(raise_on_error=False))
+        return list(await self._within(pipe.execute(raise_on_error=False)))
+
+    async def _within(self, asked: Awaitable[Any]) -> Any:
+        """What the store says in its time. The client of a cluster is left alone with it: to find
+        out which node has replaced one that is gone takes longer than an answer may."""
+        if isinstance(self._client, redis.asyncio.RedisCluster):
+            return await asked
+        async with Patience(self._seconds):
+            return await asked
 
 
 @cache

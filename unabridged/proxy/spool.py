@@ -6,61 +6,70 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from unabridged.policies.budget import Budget
-from unabridged.proxy.ledger import Claim, Entry, Hold, counters
+from unabridged.proxy.ledger import Claim, Entry, Hold, Settled, counters
 
 
 class Spool:
     """One file of this process, and those that dead processes left behind.
 
     A line is an entry and the budgets that counted it. Charging is idempotent, so a line that
-    was charged just before a crash does no harm when it is charged again.
+    was charged just before a crash does no harm when it is charged again. Threads may share it.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file: TextIO | None = None
-        self._waiting: list[tuple[Hold, Entry]] = []
+        self._waiting: dict[str, Settled] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, hold: Hold, entry: Entry) -> None:
-        """Keeps one; it is on disk when this returns."""
-        self._waiting.append((hold, entry))
-        self._write([(hold, entry)])
+    def add(self, settled: Sequence[Settled]) -> None:
+        """Keeps these; they are on disk when this returns, after one write. Raises OSError, and
+        then they are in memory at least."""
+        with self._lock:
+            self._keep(settled)
 
-    def take(self) -> list[tuple[Hold, Entry]]:
+    def take(self) -> list[Settled]:
         """All that wait, those of dead processes included."""
-        for path in self._orphans():
-            kept = list(_read(path))
-            self._waiting += kept
-            self._write(kept)
-            path.unlink()
-        return list(self._waiting)
+        with self._lock:
+            for path in self._orphans():
+                self._keep(list(_read(path)))
+                path.unlink()
+            return list(self._waiting.values())
 
-    def done(self, hold: Hold) -> None:
-        """One was charged."""
-        self._waiting = [pair for pair in self._waiting if pair[0].id != hold.id]
-        if not self._waiting and self._file is not None:
-            self._file.truncate(0)
+    def done(self, holds: Sequence[Hold]) -> None:
+        """These were charged."""
+        with self._lock:
+            for hold in holds:
+                self._waiting.pop(hold.id, None)
+            if not self._waiting and self._file is not None:
+                self._file.truncate(0)
 
     def close(self) -> None:
         """Leaves the file for the next process if something waits still."""
-        if self._file is not None:
-            path = Path(self._file.name)
-            self._file.close()
-            self._file = None
-            if not self._waiting:
-                path.unlink(missing_ok=True)
+        with self._lock:
+            if self._file is not None:
+                path = Path(self._file.name)
+                self._file.close()
+                self._file = None
+                if not self._waiting:
+                    path.unlink(missing_ok=True)
 
-    def _write(self, pairs: list[tuple[Hold, Entry]]) -> None:
-        if not pairs:
+    def _keep(self, settled: Sequence[Settled]) -> None:
+        self._waiting |= {hold.id: (hold, entry) for hold, entry in settled}
+        self._write(settled)
+
+    def _write(self, settled: Sequence[Settled]) -> None:
+        if not settled:
             return
         if self._file is None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,8 +77,7 @@ class Spool:
             self._file = path.open("a", encoding="utf-8")
             # Held as long as this process lives; who can take it knows that we are dead.
             fcntl.flock(self._file, fcntl.LOCK_EX)
-        for hold, entry in pairs:
-            self._file.write(_line(hold, entry) + "\n")
+        self._file.write("".join(_line(hold, entry) + "\n" for hold, entry in settled))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -88,7 +96,7 @@ def _line(hold: Hold, entry: Entry) -> str:
     return json.dumps({"entry": entry.record(), "budgets": budgets})
 
 
-def _read(path: Path) -> Iterator[tuple[Hold, Entry]]:
+def _read(path: Path) -> Iterator[Settled]:
     for line in path.read_text(encoding="utf-8").splitlines():
         # The last line of a process that died while it wrote may be half a line.
         with contextlib.suppress(ValueError):

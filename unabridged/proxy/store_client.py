@@ -17,6 +17,9 @@ from redis.retry import Retry
 CONNECTIONS = 16
 """Of one process to one server; more requests at once take turns, for an answer takes a tenth of
 a ms."""
+CLUSTER_MS = 500
+CONNECT_SECONDS = 2.0
+"""Longest wait for a connection, and for its end, where whoever asks sees to the time."""
 STORE_ERRORS = (RedisError, RedisClusterException, OSError)
 """What the clients raise when the store does not answer as it should."""
 _CLUSTER = "+cluster"
@@ -37,10 +40,14 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
     return cast(redis.Redis, _Late(lambda: _Cluster.from_url(node, **settings)))
 
 
-def connect_async(url: str, *, timeout_ms: int) -> redis.asyncio.Redis:
-    """The same for asyncio, with answers as text."""
-    settings = _settings(timeout_ms) | {"decode_responses": True}
+def connect_async(url: str, *, timeout_ms: int | None) -> redis.asyncio.Redis:
+    """The same for asyncio, with answers as text. Without `timeout_ms` whoever asks ends what
+    takes too long; but the client of a cluster has CLUSTER_MS for each answer, for it needs to
+    notice by itself that a node is gone."""
     node = _node(url)
+    if node is not None and timeout_ms is None:
+        timeout_ms = CLUSTER_MS
+    settings = _settings(timeout_ms) | {"decode_responses": True}
     if node is not None:
         # A pipeline asks for the cluster's nodes anew only when it tries again, so it does once:
         # or else it would go on asking a node that another one has replaced.
@@ -49,7 +56,7 @@ def connect_async(url: str, *, timeout_ms: int) -> redis.asyncio.Redis:
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=timeout_ms / 1000,
+        timeout=None if timeout_ms is None else timeout_ms / 1000,
         retry=AsyncRetry(NoBackoff(), 0),
         **settings,
     )
@@ -66,11 +73,11 @@ async def close(client: redis.asyncio.Redis) -> None:
         pool.reset()
 
 
-def _settings(timeout_ms: int) -> dict[str, Any]:
-    seconds = timeout_ms / 1000
+def _settings(timeout_ms: int | None) -> dict[str, Any]:
+    seconds = None if timeout_ms is None else timeout_ms / 1000
     return {
         "socket_timeout": seconds,
-        "socket_connect_timeout": seconds,
+        "socket_connect_timeout": CONNECT_SECONDS if seconds is None else seconds,
         "health_check_interval": 0,
         "protocol": 2,
     }

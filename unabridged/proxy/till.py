@@ -25,11 +25,13 @@ from unabridged.proxy.ledger import (
     LedgerDown,
     Level,
     Refused,
+    Reserved,
     counters,
     plain,
 )
 from unabridged.proxy.price import Price, Prices
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, Unpriced
+from unabridged.proxy.settler import Settler
 from unabridged.proxy.slices import Slices
 from unabridged.proxy.spool import Spool
 from unabridged.proxy.usage import Used, cost, saved
@@ -108,6 +110,9 @@ class Till:
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.ledger)
+        self._settler = Settler(
+            self.ledger, self.spool, learn=self._learn, on_trouble=self.on_trouble
+        )
 
     async def admit(self, scopes: Scopes) -> Admission:
         """The budgets that count a request, and the steps in force. A store that does not
@@ -167,7 +172,7 @@ class Till:
             return charge  # nothing to hold; the entry is written when it is settled
         self.slices.want(admission.counters)
         try:
-            answer = await self.ledger.reserve(hold)
+            answer = await self._asked(hold)
         except LedgerDown:
             # It may have been granted after we stopped waiting: then its lease will run out.
             self._without_store(hold.claims)
@@ -179,15 +184,20 @@ class Till:
         return charge
 
     async def settle(self, charge: Charge, outcome: Outcome) -> Entry:
-        """Charges what a request came to. Never raises: what the store does not take is spooled
-        and charged when it is back."""
+        """What a request came to; it is charged soon after, as `settled` tells. Never raises: what
+        the store does not take is spooled and charged when it is back.
+
+        Nobody gains by that delay. What the request had reserved is held until it is charged, so
+        a request that comes right after the answer finds the budgets too full at most.
+        """
         entry = self._entry(charge, outcome)
         self._running.pop(charge.hold.id, None)
-        try:
-            self._learn(await self.ledger.settle(charge.hold, entry))
-        except LedgerDown:
-            await asyncio.to_thread(self.spool.add, charge.hold, entry)
+        await self._settler.add(charge.hold, entry)
         return entry
+
+    async def settled(self) -> None:
+        """Returns when all that was settled before is charged, or spooled."""
+        await self._settler.settled()
 
     async def release(self, charge: Charge) -> None:
         """Frees what was reserved for a request that cost nothing. Never raises."""
@@ -223,18 +233,25 @@ class Till:
                     raise
             if hold.id in self._running:
                 self._running[hold.id] = (time.monotonic(), hold)
-        for held, entry in await asyncio.to_thread(self.spool.take):
-            await self.ledger.settle(held, entry)
-            await asyncio.to_thread(self.spool.done, held)
+        await self._settler.again()
         await self.slices.refill(int(self.clock() * 1000))
 
     async def close(self) -> None:
-        """Gives back the slices."""
+        """Charges or spools what was settled, and gives back the slices."""
+        await self._settler.close()
         try:
             await self.slices.release()
         except LedgerDown as error:
             self.on_trouble(str(error))
         self.spool.close()
+
+    async def _asked(self, hold: Hold) -> Reserved | Refused:
+        """Nobody is refused for a reservation of a request that is over."""
+        answer = await self.ledger.reserve(hold)
+        if isinstance(answer, Refused) and not self._settler.idle:
+            await self._settler.settled()
+            answer = await self.ledger.reserve(hold)
+        return answer
 
     async def _known(self, on: Sequence[Counter]) -> list[Level]:
         oldest = time.monotonic() - FRESH_SECONDS

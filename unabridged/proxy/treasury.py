@@ -126,7 +126,7 @@ def open_treasury(
     """Everything but what `Treasury.running` starts. `revive` is called when the store does not
     answer. Raises BadPriceMap."""
     timeout = config.store.timeout_ms
-    asking, copying = (connect_async(store_url, timeout_ms=ms) for ms in (timeout, COPYING_MS))
+    asking, copying = (connect_async(store_url, timeout_ms=ms) for ms in (None, COPYING_MS))
     books = SqlBooks(records.engine)
     ledger = RedisLedger(asking, books, Breaker(on_rest=revive), timeout_ms=timeout)
     troubled = seldom(on_trouble)
