@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -20,6 +19,7 @@ import redis.asyncio
 
 from unabridged.proxy.cache import Breaker, StoreDown
 from unabridged.proxy.gathered import Gathered
+from unabridged.proxy.ids import unique
 from unabridged.proxy.ledger import (
     Claim,
     Counter,
@@ -104,7 +104,7 @@ class RedisLedger:
             limit = claim.counter.budget.refuses_above
             args += [_key(claim.counter), str(claim.amount), str(-1 if limit is None else limit)]
         for _ in range(3):
-            said, *rest = await self._call("reserve", _org(hold), secrets.token_hex(8), *args)
+            said, *rest = await self._call("reserve", _org(hold), unique(), *args)
             if said != "unseeded":
                 break
             await self._seed([hold.claims[int(n)].counter for n in rest])
@@ -129,7 +129,7 @@ class RedisLedger:
                 charged.setdefault(key, claim.counter)
                 args += [key, str(entry.amount(claim.counter.budget))]
         org = _org(settled[0][0])
-        levels = await self._call("settle", org, secrets.token_hex(8), *args)
+        levels = await self._call("settle", org, unique(), *args)
         self._remember(settled)
         known = [c for n, c in enumerate(charged.values()) if levels[2 * n]]
         return _levels(known, [value for value in levels if value])
@@ -145,7 +145,7 @@ class RedisLedger:
         org = counters[0].org
         for _ in range(3):
             keys = [_key(counter) for counter in counters]
-            _, *rest = await self._call("read", org, secrets.token_hex(8), *keys)
+            _, *rest = await self._call("read", org, unique(), *keys)
             missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
             if not missing:
                 return _levels(counters, rest)
@@ -155,7 +155,7 @@ class RedisLedger:
     async def renew(self, org: str, generation: str, last: str) -> None:
         """Has every counter of a generation rebuilt before it is used again, if `last` is still
         the last entry of its stream (empty: it has none)."""
-        await self._call("renew", org, generation, secrets.token_hex(8), last)
+        await self._call("renew", org, generation, unique(), last)
 
     def recent(self, org: str) -> list[tuple[Hold, Entry]]:
         """What this process settled within RESENT_SECONDS."""
@@ -182,7 +182,7 @@ class RedisLedger:
         while True:
             fence = await asyncio.to_thread(self._books.fence, org)
             generation, *rest = await self._call(
-                "read", org, secrets.token_hex(8), *(_key(c) for c in counters)
+                "read", org, unique(), *(_key(c) for c in counters)
             )
             missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
             if not missing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from unabridged.policies.config import Money
 from unabridged.policies.tighten import InForce
 from unabridged.proxy.budget_book import BudgetBook, Budgets
 from unabridged.proxy.estimate import Estimate, Wanted, estimate
+from unabridged.proxy.ids import unique
 from unabridged.proxy.ledger import (
     LARGEST,
     Basis,
@@ -119,9 +119,7 @@ class Till:
         answer puts no step in force: whether to go on is decided by `reserve`."""
         budgets, at_ms = self.book.current, int(self.clock() * 1000)
         on = counters(budgets.all, scopes, at_ms)
-        admission = Admission(
-            id=secrets.token_hex(16), scopes=scopes, at_ms=at_ms, budgets=budgets, counters=on
-        )
+        admission = Admission(id=unique(), scopes=scopes, at_ms=at_ms, budgets=budgets, counters=on)
         graduated = [c for c in on if any(step.do != "refuse" for _, _, step in c.budget.steps)]
         if not graduated:
             return admission
