@@ -137,6 +137,13 @@ def load(port: int, **given: Any) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def check_free(port: int) -> None:
+    """What somebody else left running there would be measured in the other's place."""
+    with socket.socket() as sock:
+        if sock.connect_ex(("127.0.0.1", port)) == 0:
+            raise RuntimeError(f"something listens on {port} already; end it first")
+
+
 def await_port(port: int, process: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end and process.poll() is None:
@@ -173,6 +180,7 @@ def measured(name: str, said: argparse.Namespace) -> dict[str, Any]:
     """Everything about one proxy."""
     with tempfile.TemporaryDirectory() as directory:
         command, given = TARGETS[name](Path(directory), said)
+        check_free(PORT)
         with (Path(directory) / "log").open("wb") as log:
             running = subprocess.Popen(
                 command, env={**os.environ, **given}, stdout=log, stderr=log, start_new_session=True
@@ -246,6 +254,7 @@ def main() -> None:
     said = ask.parse_args()
     names = [n for n in TARGETS if n == "unabridged" or getattr(said, n)]
     names = said.only.split(",") if said.only else names
+    check_free(UPSTREAM)
     mock = subprocess.Popen(
         [sys.executable, str(HERE / "mock_upstream.py"), "--port", str(UPSTREAM)],
         stdout=subprocess.PIPE, start_new_session=True,
