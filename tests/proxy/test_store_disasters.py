@@ -47,6 +47,13 @@ from unabridged.proxy.redis_ledger import RedisLedger
 from unabridged.proxy.store_client import CONNECTIONS
 
 
+async def spend(ours: World, count: int) -> None:
+    for _ in range(count):
+        held = hold([ORG], 2 * CENT)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, CENT))
+
+
 def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(
     tmp_path: Path, database: str
 ) -> None:
@@ -69,6 +76,39 @@ def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(
             await ours.journal.round()
             assert await levels(ours, [ORG]) == [(24 * CENT, 0)]
             assert "went back in time" in ours.troubles[0]
+
+    with running_store(tmp_path / "store") as server:
+        asyncio.run(told(server))
+
+
+def test_counters_are_rebuilt_even_if_whoever_noticed_ends_before(
+    tmp_path: Path, database: str
+) -> None:
+    async def told(server: ValkeyServer) -> None:
+        async with world(url(server), database) as first:
+            await spend(first, 3)
+            await first.client.save()
+            await spend(first, 4)
+            await first.journal.round()
+            server.terminate()
+            server.start()
+            await first.client.connection_pool.disconnect()
+            await spend(first, 2)
+            before = await levels(first, [ORG])
+
+            async def too_late(*_: str) -> None:
+                """An entry came in between."""
+
+            first.ledger.renew = too_late  # type: ignore[method-assign]
+            await first.journal.round()
+            assert "went back in time" in first.troubles[0]
+            assert await levels(first, [ORG]) == before
+        async with world(url(server), database) as second:
+            second.ledger.orgs.add("acme")
+            await second.journal.round()
+            ((rebuilt, reserved),) = await levels(second, [ORG])
+            assert (rebuilt, reserved) == ((await sql_sum(second))[1], 0)
+            assert rebuilt > before[0][0]
 
     with running_store(tmp_path / "store") as server:
         asyncio.run(told(server))
@@ -97,10 +137,7 @@ def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path, database
             assert await sql_sum(ours) == (7, 7 * CENT)
 
     async def spent(ours: World, count: int) -> None:
-        for _ in range(count):
-            held = hold([ORG], 2 * CENT)
-            await ours.ledger.reserve(held)
-            await ours.ledger.settle(held, cost(held, CENT))
+        await spend(ours, count)
         await ours.journal.round()
 
     with running_store(tmp_path / "a", port=None) as primary, running_store() as replica:

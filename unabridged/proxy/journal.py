@@ -24,6 +24,9 @@ ORGS = "unabridged:{orgs}"
 START = "0-0"
 CURRENT = "current"
 """In place of a generation: the row that says which one's entries are taken."""
+OLDER = "older "
+"""Before a generation: the row that says that its store was found to have gone back in time. It is
+in SQL, so that the counters are rebuilt even if whoever found it ends."""
 _GLOB = set("*?[")
 
 
@@ -64,6 +67,22 @@ class SqlBooks:
         """Up to where the stream of a generation has been copied."""
         with snapshot(self._engine) as connection:
             return self._position(connection, org, generation)
+
+    def standing(self, org: str, generation: str) -> tuple[str, bool]:
+        """That position, and whether the store of the generation has gone back in time."""
+        names = (generation, OLDER + generation)
+        query = sa.select(positions.c.generation, positions.c.position).where(
+            positions.c.org == org, positions.c.generation.in_(names)
+        )
+        with snapshot(self._engine) as connection:
+            found = {row.generation: row.position for row in connection.execute(query)}
+        return found.get(generation, START), OLDER + generation in found
+
+    def found_older(self, org: str, generation: str) -> None:
+        """The store of the generation has gone back in time."""
+        row = {"org": org, "generation": OLDER + generation, "position": START}
+        with self._engine.begin() as connection:
+            connection.execute(insert_new(positions, connection), row)
 
     def write(
         self,
@@ -131,8 +150,6 @@ class Journal:
         self._ledger = ledger
         self._on_trouble = on_trouble
         self._generations: dict[str, str] = {}
-        self._older: set[tuple[str, str]] = set()
-        """Generations whose store was found to have gone back in time."""
 
     async def run(self) -> None:
         """Copies until it is cancelled."""
@@ -161,12 +178,13 @@ class Journal:
         stream = f"{prefix(org)}j:{generation}"
         copied = 0
         while True:
-            before = await asyncio.to_thread(self._books.position, org, generation)
-            if await self._went_back(org, generation, stream, before):
-                self._older.add((org, generation))
+            before, older = await asyncio.to_thread(self._books.standing, org, generation)
+            if not older and await self._went_back(org, generation, stream, before):
+                await asyncio.to_thread(self._books.found_older, org, generation)
+                older = True
             items = await _done(self._client.xrange(stream, "(" + before, "+", count=BATCH))
             if not items:
-                if (org, generation) in self._older:
+                if older:
                     await self._rebuild(org, generation, stream, before)
                 return copied
             after = items[-1][0]
@@ -174,7 +192,7 @@ class Journal:
                 copied += len(items)
                 # Keeps the last one, whose id tells a store that went back in time.
                 await _done(self._client.xtrim(stream, minid=after, approximate=False))
-                if len(items) < BATCH and (org, generation) not in self._older:
+                if len(items) < BATCH and not older:
                     return copied
             elif await asyncio.to_thread(self._books.fence, org) != generation:
                 return copied

@@ -104,7 +104,7 @@ class RedisLedger:
             limit = claim.counter.budget.refuses_above
             args += [_key(claim.counter), str(claim.amount), str(-1 if limit is None else limit)]
         for _ in range(3):
-            said, *rest = await self._call("reserve", _org(hold), unique(), *args)
+            said, *rest = await self._call("reserve", _org(hold), _fresh(), *args)
             if said != "unseeded":
                 break
             await self._seed([hold.claims[int(n)].counter for n in rest])
@@ -129,7 +129,7 @@ class RedisLedger:
                 charged.setdefault(key, claim.counter)
                 args += [key, str(entry.amount(claim.counter.budget))]
         org = _org(settled[0][0])
-        levels = await self._call("settle", org, unique(), *args)
+        levels = await self._call("settle", org, _fresh(), *args)
         self._remember(settled)
         known = [c for n, c in enumerate(charged.values()) if levels[2 * n]]
         return _levels(known, [value for value in levels if value])
@@ -145,7 +145,7 @@ class RedisLedger:
         org = counters[0].org
         for _ in range(3):
             keys = [_key(counter) for counter in counters]
-            _, *rest = await self._call("read", org, unique(), *keys)
+            _, *rest = await self._call("read", org, _fresh(), *keys)
             missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
             if not missing:
                 return _levels(counters, rest)
@@ -155,7 +155,7 @@ class RedisLedger:
     async def renew(self, org: str, generation: str, last: str) -> None:
         """Has every counter of a generation rebuilt before it is used again, if `last` is still
         the last entry of its stream (empty: it has none)."""
-        await self._call("renew", org, generation, unique(), last)
+        await self._call("renew", org, generation, _fresh(), last)
 
     def recent(self, org: str) -> list[tuple[Hold, Entry]]:
         """What this process settled within RESENT_SECONDS."""
@@ -182,7 +182,7 @@ class RedisLedger:
         while True:
             fence = await asyncio.to_thread(self._books.fence, org)
             generation, *rest = await self._call(
-                "read", org, unique(), *(_key(c) for c in counters)
+                "read", org, _fresh(), *(_key(c) for c in counters)
             )
             missing = [c for n, c in enumerate(counters) if not rest[2 * n]]
             if not missing:
@@ -254,6 +254,11 @@ def functions() -> tuple[str, str]:
     code = (resources.files("unabridged.proxy") / "ledger.lua").read_text(encoding="utf-8")
     version = f"v1_{hashlib.sha256(code.encode()).hexdigest()[:8]}"
     return code.replace("_v1", f"_{version}"), version
+
+
+def _fresh() -> str:
+    """The name of a generation that may begin."""
+    return unique()[:16]
 
 
 def _org(hold: Hold) -> str:
