@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unabridged.proxy.http1 import BUFFER, MOST_HEAD, Broken, Connection
+from unabridged.proxy.http1 import BUFFER, MOST_HEAD, Broken, Connection, Outgoing
 
 if sys.platform == "win32":
     LOOPS = [asyncio.run]
@@ -69,7 +69,7 @@ def saying(*pieces: bytes, then_close: bool = False, pause: float = 0.0) -> Serv
 
 
 async def ask(connection: Connection, method: str = "GET") -> tuple[int, bytes]:
-    await connection.send(method, b"/", [(b"host", b"here")], b"", seconds=5)
+    await connection.send(Outgoing(method, b"/", [(b"host", b"here")], b""), seconds=5)
     await connection.head(5)
     return connection.status, await body_of(connection)
 
@@ -165,7 +165,7 @@ def test_what_breaks_off_or_is_no_http_is_told(run: Run, answer: bytes) -> None:
 
 def test_what_came_before_it_broke_off_is_handed_out(run: Run) -> None:
     async def told(connection: Connection) -> None:
-        await connection.send("GET", b"/", [], b"", seconds=5)
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
         await connection.head(5)
         assert await connection.piece(5) == b"half"
         with pytest.raises(Broken, match="mid-answer"):
@@ -219,7 +219,7 @@ def test_what_comes_unasked_closes_the_connection(run: Run) -> None:
 
 def test_silence_is_told_before_and_in_an_answer(run: Run) -> None:
     async def told(connection: Connection) -> None:
-        await connection.send("GET", b"/", [], b"", seconds=5)
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
         with pytest.raises(TimeoutError):
             await connection.head(0.01)
         await connection.head(5)
@@ -252,12 +252,12 @@ def test_a_body_of_pieces_is_sent_in_chunks_or_by_its_length(run: Run) -> None:
 
     async def told(connection: Connection) -> None:
         sized = [(b"content-length", b"20000")]
-        await connection.send("POST", b"/", sized, numbered(2), seconds=5)
+        await connection.send(Outgoing("POST", b"/", sized, numbered(2)), seconds=5)
         await connection.head(5)
         assert await body_of(connection) == b"ok"
         assert connection.free
         chunked = [(b"transfer-encoding", b"chunked")]
-        await connection.send("POST", b"/", chunked, numbered(2), seconds=5)
+        await connection.send(Outgoing("POST", b"/", chunked, numbered(2)), seconds=5)
         await connection.head(5)
         assert await body_of(connection) == b"ok"
         assert connection.free
@@ -279,9 +279,8 @@ def test_a_refusal_in_mid_upload_is_heard_and_ends_it(run: Run) -> None:
         yield b"never"
 
     async def told(connection: Connection) -> None:
-        await connection.send(
-            "POST", b"/", [(b"transfer-encoding", b"chunked")], endless(), seconds=5
-        )
+        chunked = [(b"transfer-encoding", b"chunked")]
+        await connection.send(Outgoing("POST", b"/", chunked, endless()), seconds=5)
         await connection.head(5)
         assert (connection.status, await body_of(connection)) == (413, b"no!")
         assert not connection.free
@@ -299,7 +298,7 @@ def test_a_server_that_does_not_read_is_not_sent_more(run: Run) -> None:
         chunked = [(b"transfer-encoding", b"chunked")]
         pieces = numbered(10000, seen)
         with pytest.raises(TimeoutError):
-            await connection.send("POST", b"/", chunked, pieces, seconds=0.3)
+            await connection.send(Outgoing("POST", b"/", chunked, pieces), seconds=0.3)
 
     run(connected(serve, told))
     assert len(seen) < 2000  # sockets of the loopback take some megabytes
@@ -311,7 +310,7 @@ def test_an_upload_that_nobody_takes_any_more_is_told(run: Run) -> None:
 
     async def told(connection: Connection) -> None:
         with pytest.raises(Broken):
-            await connection.send("POST", b"/", [], numbered(10000), seconds=5)
+            await connection.send(Outgoing("POST", b"/", [], numbered(10000)), seconds=5)
 
     run(connected(serve, told))
 
@@ -323,7 +322,7 @@ def test_whatever_the_pieces_raise_is_raised(run: Run) -> None:
 
     async def told(connection: Connection) -> None:
         with pytest.raises(LookupError, match="gone"):
-            await connection.send("POST", b"/", [], failing(), seconds=5)
+            await connection.send(Outgoing("POST", b"/", [], failing()), seconds=5)
         assert not connection.free
 
     run(connected(saying(), told))
@@ -341,7 +340,7 @@ def test_an_answer_that_nobody_reads_is_slowed_down(run: Run) -> None:
             sent.append(100_000)
 
     async def told(connection: Connection) -> None:
-        await connection.send("GET", b"/", [], b"", seconds=5)
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
         await connection.head(5)
         await asyncio.sleep(0.5)
         assert sum(sent) < 20_000_000
@@ -357,9 +356,9 @@ def test_a_request_cannot_hold_another_one() -> None:
     async def told(connection: Connection) -> None:
         for headers in ([(b"a", b"b\r\nc: d")], [(b"a\nb", b"c")], [(b"a", b"\0")]):
             with pytest.raises(Broken, match="header"):
-                await connection.send("GET", b"/", headers, b"", seconds=5)
+                await connection.send(Outgoing("GET", b"/", headers, b""), seconds=5)
         with pytest.raises(Broken, match="address"):
-            await connection.send("GET", b"/ HTTP/1.1", [], b"", seconds=5)
+            await connection.send(Outgoing("GET", b"/ HTTP/1.1", [], b""), seconds=5)
         assert await ask(connection) == (200, b"ok")
 
     asyncio.run(connected(saying(OK), told))
@@ -367,7 +366,7 @@ def test_a_request_cannot_hold_another_one() -> None:
 
 def test_who_waits_is_told_when_the_connection_is_closed(run: Run) -> None:
     async def told(connection: Connection) -> None:
-        await connection.send("GET", b"/", [], b"", seconds=5)
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
         asyncio.get_running_loop().call_later(0.05, connection.close)
         with pytest.raises(Broken):
             await connection.head(5)

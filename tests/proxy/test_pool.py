@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from test_http1 import LOOPS
 
-from unabridged.proxy.http1 import Broken
+from unabridged.proxy.http1 import Broken, Outgoing
 from unabridged.proxy.pool import NoneFree, NotAccepted, Pool
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -49,7 +49,7 @@ def asking(pool: Pool, **seconds: float) -> Ask:
     seconds = {"connect_seconds": 5.0, "first_byte_seconds": 5.0, **seconds}
 
     async def ask() -> bytes:
-        connection = await pool.ask("GET", b"/", [(b"host", b"here")], b"", **seconds)
+        connection = await pool.ask(Outgoing("GET", b"/", [(b"host", b"here")]), **seconds)
         body = b""
         while piece := await connection.piece(5):
             body += piece

@@ -12,7 +12,7 @@ import httpcore2
 import httpx2
 
 from unabridged.proxy.headers import Headers
-from unabridged.proxy.http1 import Broken
+from unabridged.proxy.http1 import Broken, Outgoing
 from unabridged.proxy.pool import NoneFree, NotAccepted
 
 
@@ -60,32 +60,25 @@ class Detour:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def ask(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | AsyncIterator[bytes],
-        *,
-        connect_seconds: float,
-        first_byte_seconds: float,
+        self, request: Outgoing, *, connect_seconds: float, first_byte_seconds: float
     ) -> _Coming:
         """See Pool."""
-        request = httpcore2.Request(
-            method,
+        asked = httpcore2.Request(
+            request.method,
             # Byte for byte what the client asked for.
             httpcore2.URL(
                 scheme=self._url.raw_scheme,
                 host=self._url.raw_host,
                 port=self._url.port,
-                target=target,
+                target=request.target,
             ),
-            headers=headers,
-            content=body,
+            headers=request.headers,
+            content=request.body,
             extensions={"timeout": {"connect": connect_seconds, "pool": connect_seconds}},
         )
         try:
             async with asyncio.timeout(connect_seconds + first_byte_seconds):
-                return _Coming(await self._pool.handle_async_request(request))
+                return _Coming(await self._pool.handle_async_request(asked))
         except httpcore2.ConnectTimeout as error:
             raise NotAccepted from error
         except httpcore2.PoolTimeout as error:

@@ -91,10 +91,10 @@ class Line:
 
     def stream(self, call: Call) -> AbstractAsyncContextManager[Opened]:
         left = self.members if isinstance(call.body, bytes) else self.members[:1]
-        return _Asking(left, self.health, call)
+        return _InTurn(left, self.health, call)
 
 
-class _Asking:
+class _InTurn:
     """The first answer that will do."""
 
     def __init__(self, members: Sequence[tuple[str, Upstream]], health: Health, call: Call) -> None:

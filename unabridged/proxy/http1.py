@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -32,6 +32,16 @@ _FORGIVEN = {
 
 class Broken(Exception):
     """The connection failed, or what came over it is not HTTP; the text says how."""
+
+
+class Outgoing(NamedTuple):
+    """A request, byte for byte as it goes out."""
+
+    method: str
+    target: bytes
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] = b""
+    """One of pieces is sent in chunks if the headers tell no length."""
 
 
 class Connection(asyncio.Protocol):
@@ -59,33 +69,24 @@ class Connection(asyncio.Protocol):
         """True if the next request can go out on it."""
         return self._complete and self._sent and self._kept and not self._closed
 
-    async def send(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | AsyncIterator[bytes],
-        *,
-        seconds: float,
-    ) -> None:
-        """Sends a request, byte for byte as it is given. A body of pieces is sent in chunks if
-        the headers tell no length, and no further once an answer comes.
+    async def send(self, request: Outgoing, *, seconds: float) -> None:
+        """Sends a request. A body of pieces goes no further once an answer comes.
 
         Raises TimeoutError if the other side takes nothing for so long, and whatever the pieces
         raise.
         """
-        head = _head(method, target, headers)
+        head, body = _head(request), request.body
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(**_FORGIVEN)
         self.status = 0
         self.headers: Headers = []
-        self._bodyless = method == "HEAD"
+        self._bodyless = request.method == "HEAD"
         self._answered = self._complete = self._sent = self._kept = False
         self._head_size = self._size = 0
         self._pieces: list[bytes] = []
         if not isinstance(body, bytes):
             self._transport.write(head)
-            chunked = first(headers, b"content-length") is None
+            chunked = first(request.headers, b"content-length") is None
             return await self._upload(body, chunked=chunked, seconds=seconds)
         if len(body) <= _AT_ONCE:
             self._transport.write(head + body)
@@ -254,15 +255,15 @@ class Connection(asyncio.Protocol):
         return first(self.headers, b"content-length") is None
 
 
-def _head(method: str, target: bytes, headers: Headers) -> bytes:
+def _head(request: Outgoing) -> bytes:
     """Raises Broken for what would be read as something else on the other side."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target)]
-    lines += [b"%b: %b\r\n" % header for header in headers]
+    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.target)]
+    lines += [b"%b: %b\r\n" % header for header in request.headers]
     lines.append(b"\r\n")
     head = b"".join(lines)
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
         raise Broken("a header holds a line break or a zero byte")
-    if len(target.split()) != 1:
+    if len(request.target.split()) != 1:
         raise Broken("the address holds a space")
     return head
 

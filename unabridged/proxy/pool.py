@@ -7,12 +7,10 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator
 
 import aiohappyeyeballs
 
-from unabridged.proxy.headers import Headers
-from unabridged.proxy.http1 import Broken, Connection
+from unabridged.proxy.http1 import Broken, Connection, Outgoing
 
 _NEXT_ADDRESS_SECONDS = 0.25
 """How long one of a host's addresses is tried alone (RFC 8305)."""
@@ -60,14 +58,7 @@ class Pool:
         return len(self._open) - len(self._idle)
 
     async def ask(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | AsyncIterator[bytes],
-        *,
-        connect_seconds: float,
-        first_byte_seconds: float,
+        self, request: Outgoing, *, connect_seconds: float, first_byte_seconds: float
     ) -> Connection:
         """Sends a request and waits for the head of its answer; `give` the connection back when
         its body was read, or is not wanted.
@@ -77,7 +68,7 @@ class Pool:
         """
         connection = await self._take(connect_seconds)
         try:
-            await connection.send(method, target, headers, body, seconds=first_byte_seconds)
+            await connection.send(request, seconds=first_byte_seconds)
             await connection.head(first_byte_seconds)
         except BaseException:
             connection.close()

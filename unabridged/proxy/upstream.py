@@ -15,7 +15,7 @@ from unabridged.policies import config
 from unabridged.proxy.detour import Detour, environment_proxy
 from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers
-from unabridged.proxy.http1 import Broken
+from unabridged.proxy.http1 import Broken, Outgoing
 from unabridged.proxy.pool import NoneFree, NotAccepted, Pool
 
 CONNECTIONS = 1000
@@ -88,14 +88,7 @@ class Way(Protocol):
     """How bytes get to an upstream; see Pool."""
 
     async def ask(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | AsyncIterator[bytes],
-        *,
-        connect_seconds: float,
-        first_byte_seconds: float,
+        self, request: Outgoing, *, connect_seconds: float, first_byte_seconds: float
     ) -> Any: ...
 
     def give(self, coming: Any) -> None: ...
@@ -166,10 +159,7 @@ class HttpUpstream:
         settings = self.settings
         try:
             coming: Coming = await self._way.ask(
-                call.method,
-                self._base + call.target,
-                call.headers,
-                call.body,
+                Outgoing(call.method, self._base + call.target, call.headers, call.body),
                 connect_seconds=settings.connect_seconds,
                 first_byte_seconds=settings.first_byte_seconds,
             )
