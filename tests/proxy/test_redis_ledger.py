@@ -376,6 +376,36 @@ def test_a_rebuild_counts_what_is_still_on_its_way_to_sql_exactly_once(run: Any)
     run(told)
 
 
+@pytest.mark.parametrize("copied_before", [0, 3])
+def test_a_rebuild_misses_nothing_that_is_copied_and_trimmed_while_it_adds_up(
+    run: Any, copied_before: int
+) -> None:
+    async def spend(ours: World, count: int) -> None:
+        for _ in range(count):
+            held = hold([ORG], CENT)
+            await ours.ledger.reserve(held)
+            await ours.ledger.settle(held, cost(held, CENT))
+
+    async def told(ours: World) -> None:
+        await spend(ours, copied_before)
+        await ours.journal.round()
+        await spend(ours, 10 - copied_before)
+        loop = asyncio.get_running_loop()
+        real = ours.books.totals
+
+        def slow(*args: Any) -> Any:
+            added_up = real(*args)
+            asyncio.run_coroutine_threadsafe(ours.journal.round(), loop).result()
+            return added_up
+
+        ours.books.totals = slow  # type: ignore[method-assign]
+        (counter,) = counters([ORG], ALICE, NOW)
+        await ours.client.delete(f"{prefix('acme')}c:{counter.id}")
+        assert await levels(ours, [ORG]) == [(10 * CENT, 0)]
+
+    run(told)
+
+
 def test_an_evicted_counter_gets_the_holds_in_force_back(run: Any) -> None:
     async def told(ours: World) -> None:
         held = hold([ORG], 30 * CENT)

@@ -114,6 +114,26 @@ def test_counters_are_rebuilt_even_if_whoever_noticed_ends_before(
         asyncio.run(told(server))
 
 
+def test_what_a_store_forgot_and_is_asked_to_charge_again_is_counted_once(run: Any) -> None:
+    """As it is by a spool whose proxy did not hear that it had been charged."""
+
+    async def told(ours: World) -> None:
+        held = hold([ORG], 5 * CENT)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, 4 * CENT))
+        await ours.journal.round()
+        await ours.client.flushall()
+        await spend(ours, 2)
+        await ours.ledger.settle(held, cost(held, 4 * CENT))
+        assert await levels(ours, [ORG]) == [(10 * CENT, 0)]
+        await ours.journal.round()
+        await ours.journal.round()
+        assert await sql_sum(ours) == (3, 6 * CENT)
+        assert await levels(ours, [ORG]) == [(6 * CENT, 0)]
+
+    run(told)
+
+
 def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path, database: str) -> None:
     """The replica missed the last requests, as one that is behind does."""
 

@@ -80,9 +80,8 @@ class SqlBooks:
 
     def found_older(self, org: str, generation: str) -> None:
         """The store of the generation has gone back in time."""
-        row = {"org": org, "generation": OLDER + generation, "position": START}
         with self._engine.begin() as connection:
-            connection.execute(insert_new(positions, connection), row)
+            _found_older(connection, org, generation)
 
     def write(
         self,
@@ -96,7 +95,8 @@ class SqlBooks:
         another worker was first, or the fence stands elsewhere: what was read from a store before
         it was emptied must not arrive after its counters were rebuilt.
 
-        An entry that is there already, by its id, is not added again, unless as lost.
+        An entry that is there already, by its id, is not added again, unless as lost. Its store
+        has charged it twice, then: it is older than what it was asked to do.
         """
         with self._engine.begin() as connection:
             fence = sa.select(positions.c.position).where(_place(org, CURRENT))
@@ -117,7 +117,8 @@ class SqlBooks:
             if found:
                 # What was given up as lost may be settled after all.
                 adding = upsert(entries, connection, where=entries.c.basis == "lost")
-                connection.execute(adding, found)
+                if connection.execute(adding, found).rowcount < len(found):
+                    _found_older(connection, org, generation)
             return True
 
     def lacks(self, ids: Sequence[str]) -> set[str]:
@@ -237,6 +238,11 @@ class Journal:
 
 def _place(org: str, generation: str) -> sa.ColumnElement[bool]:
     return (positions.c.org == org) & (positions.c.generation == generation)
+
+
+def _found_older(connection: Connection, org: str, generation: str) -> None:
+    row = {"org": org, "generation": OLDER + generation, "position": START}
+    connection.execute(insert_new(positions, connection), row)
 
 
 async def _done(answer: Any) -> Any:

@@ -242,14 +242,33 @@ local function take_over(prefix, fresh)
   end
 end
 
+-- Whether an id of a stream is behind another.
+local function behind(a, b)
+  local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
+  local b_ms, b_n = string.match(b, '(%d+)-(%d+)')
+  if a_ms ~= b_ms then return above(a_ms, b_ms) end
+  return above(a_n, b_n)
+end
+
+-- Whether a stream still has all that was ever added behind a position. What is copied to SQL is
+-- trimmed but for the last entry, so it has if that one is not behind the position.
+local function complete(stream, position)
+  if redis.call('EXISTS', stream) == 0 then return true end
+  local flat, info = redis.call('XINFO', 'STREAM', stream), {}
+  for n = 1, #flat, 2 do info[flat[n]] = flat[n + 1] end
+  if info['entries-added'] == info['length'] then return true end
+  return not behind(info['first-entry'][1], position)
+end
+
 -- KEYS: epoch. ARGV: prefix, generation the position belongs to, position in its stream up to
 -- which SQL has the entries, then for each counter its key, its sum in SQL and its lifetime in ms
 -- (0: for ever). What the stream holds behind the position is added, so nothing is missed or
--- counted twice.
+-- counted twice; nothing is seeded if a worker has trimmed some of that since the sums were taken.
 local function seed(keys, args)
   local prefix, position = args[1], args[3]
   local g = generation(prefix, args[2])
   if g ~= args[2] then return {'moved', g} end
+  if not complete(prefix .. 'j:' .. g, position) then return {'trimmed', g} end
   local fresh = {}
   for n = 4, #args, 3 do
     local counter = args[n]

@@ -192,17 +192,23 @@ class RedisLedger:
                 continue
             turn = f"{prefix(org)}seeding"
             taking = self._client.set(turn, "1", nx=True, px=int(SEED_SECONDS * 1000))
-            if await self._within(taking):
-                break
-            await asyncio.sleep(0.01)
-        try:
-            position, sums = await asyncio.to_thread(self._books.totals, org, generation, missing)
-            args: list[str] = []
-            for counter, total in zip(missing, sums, strict=True):
-                args += [_key(counter), str(total), str(_lifetime(counter))]
-            await self._call("seed", org, generation, position, *args)
-        finally:
-            await self._within(self._client.delete(turn))
+            if not await self._within(taking):
+                await asyncio.sleep(0.01)
+                continue
+            try:
+                if await self._seeded(org, generation, missing):
+                    return
+            finally:
+                await self._within(self._client.delete(turn))
+
+    async def _seeded(self, org: str, generation: str, counters: Sequence[Counter]) -> bool:
+        """False: the sums were too old when they came to the store, and are to be taken again."""
+        position, sums = await asyncio.to_thread(self._books.totals, org, generation, counters)
+        args: list[str] = []
+        for counter, total in zip(counters, sums, strict=True):
+            args += [_key(counter), str(total), str(_lifetime(counter))]
+        outcome, _ = await self._call("seed", org, generation, position, *args)
+        return outcome in ("seeded", "had")
 
     async def _call(self, name: str, org: str, *args: str) -> list[str]:
         self.orgs.add(org)
