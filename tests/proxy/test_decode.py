@@ -48,12 +48,10 @@ def test_a_bomb_is_seen_before_it_goes_off(name: str, encode: Callable[[bytes], 
 
 @pytest.mark.parametrize(("name", "encode"), ENCODERS)
 def test_what_is_broken_or_cut_off_is_refused(name: str, encode: Callable[[bytes], bytes]) -> None:
-    data = bytes(range(256)) * 50
-    for raw in (b"\x00\x01not it", encode(data)[:-8]):
-        try:
-            assert decode(raw, name, limit=10**6) != data
-        except BadBody as error:
-            assert name in str(error)
+    whole = encode(bytes(range(256)) * 50)
+    for raw in (b"\x00\x01not it", *(whole[:end] for end in range(len(whole)))):
+        with pytest.raises(BadBody, match=name):
+            decode(raw, name, limit=10**6)
 
 
 @pytest.mark.parametrize(("name", "encode"), ENCODERS)
@@ -75,6 +73,24 @@ def test_all_members_of_a_gzip_file_are_opened() -> None:
         decode(whole[:-4], "gzip", limit=10**6)
     with pytest.raises(TooLarge):
         decode(whole, "gzip", limit=10**5)
+
+
+def test_all_frames_of_a_zstd_body_are_opened() -> None:
+    frames = [zstandard.compress(part) for part in (b"one ", b"", bytes(10**5))]
+    whole = b"".join(frames)
+    assert decode(whole, "zstd", limit=10**6) == b"one " + bytes(10**5)
+    for broken in (whole[:-1], whole + b"padding"):
+        with pytest.raises(BadBody):
+            decode(broken, "zstd", limit=10**6)
+
+
+def test_a_zstd_frame_that_would_allocate_much_is_refused() -> None:
+    far = zstandard.ZstdCompressionParameters(window_log=27)
+    writing = zstandard.ZstdCompressor(compression_params=far).compressobj()
+    raw = writing.compress(b"words" * 99) + writing.flush()
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(raw) == b"words" * 99
+    with pytest.raises(BadBody):
+        decode(raw, "zstd", limit=10**6)
 
 
 def test_several_encodings_are_opened_in_turn_and_unknown_ones_left() -> None:

@@ -40,6 +40,10 @@ _STEP = 64 * 1024
 """Bytes that are opened at a time, so that a bomb is seen long before it goes off."""
 _BITE = 4 * 1024
 """Bytes that zlib takes in at a time: it copies what is left of them at the end of each member."""
+_ZSTD_BITE = 512
+"""Bytes that zstd takes in at a time: each four can be a block of 128 KiB."""
+_WINDOW = 8 * 1024 * 1024
+"""How far back a zstd frame may refer, and so what opening one allocates (RFC 9659 section 3)."""
 _MEMBER = b"\x1f\x8b"
 """How a member of a gzip file begins."""
 
@@ -119,9 +123,17 @@ def _brotli(raw: bytes) -> Iterator[bytes]:
 
 
 def _zstd(raw: bytes) -> Iterator[bytes]:
-    with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
-        while piece := reader.read(_STEP):
-            yield piece
+    """All frames (RFC 8878 section 3.1)."""
+    at = 0
+    while at < max(1, len(raw)):
+        decoder = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        while not decoder.eof:
+            bite = raw[at : at + _ZSTD_BITE]
+            if not bite:
+                raise EOFError
+            at += len(bite)
+            yield decoder.decompress(bite)
+        at -= len(decoder.unused_data)
 
 
 DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
