@@ -124,6 +124,11 @@ class Server(Frozen):
     """Requests that may wait for a thread; past it the original is sent."""
     keys_file: str | None = None
     """File of the keys that callers must present; null: open, and on loopback only."""
+    allow_origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")], ...] = Field(
+        default=(), examples=[["https://app.example.com"]]
+    )
+    """Sites whose pages may call from a browser (CORS), by scheme and host; "*": all, once there
+    are keys. Without keys pages of this machine may call, too, where the upstream allows it."""
     receipt_days: int = Field(default=35, ge=1)
     """How long receipts, which hold no text, are kept in the database for the page."""
     metrics_key_env: str = "UNABRIDGED_METRICS_KEY"

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unabridged.policies.asked import Asked, apply
@@ -75,9 +76,24 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._cross_origin(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
+
+    async def _cross_origin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lets pages of the configured sites use the API: a browser asks before it sends a key."""
+        origins = self.config.server.allow_origins
+        if not origins or not scope["path"].startswith(PREFIX + "/"):
+            return await self._http(scope, receive, send)
+        every = ["*"]
+        allowing = CORSMiddleware(
+            self._http,
+            allow_origins=origins,
+            allow_methods=every,
+            allow_headers=every,
+            expose_headers=every,
+        )
+        await allowing(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.config.server.max_body_bytes
@@ -178,9 +194,11 @@ class App:
                 f"Host {host[:100]!r} is not this machine; without a key file (server.keys_file)"
                 " only localhost is served"
             )
-        if origin and not loopback(urlsplit(origin).hostname):
+        known = origin in self.config.server.allow_origins
+        if origin and not known and not loopback(urlsplit(origin).hostname):
             raise ForeignSite(
-                "web pages of other sites may not use a proxy without keys (server.keys_file)"
+                "web pages of other sites may not use a proxy without keys, unless they are named"
+                " (server.keys_file, server.allow_origins)"
             )
         return None
 
