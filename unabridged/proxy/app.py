@@ -37,7 +37,7 @@ from unabridged.proxy.websocket import refuse, relay_socket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The proxy. Made by `serve.assemble`."""
+    """The proxy. Made by `assembly.Assembly`."""
 
     config: Config
     exchange: Exchange
@@ -61,8 +61,8 @@ class App:
     """Ends threads and store of an application that was assembled; `running` does it too."""
     failed: Callable[[Exception], None]
     """Told of every exception that nobody foresaw."""
-    renew: Callable[[App, Config], App]
-    """(this one, another configuration) -> the application by that configuration."""
+    renew: Callable[[Config], App]
+    """Makes the application by another configuration, which takes the place of this one."""
     retire: Callable[[], None]
     """The end is near: readiness goes, so that nobody sends more."""
     trouble: Callable[[], str] = lambda: ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from unabridged.policies.config import Config
 from unabridged.policies.config import Upstream as Settings
 from unabridged.proxy.headers import first, to_upstream
-from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
+from unabridged.proxy.litellm_upstream import LitellmUpstream
+from unabridged.proxy.servable import operators_key
+from unabridged.proxy.upstream import Answer, Call, HttpUpstream, Opened, Upstream
 
 
 class Configured(Upstream, Protocol):
@@ -59,3 +62,37 @@ class Destination:
         if not isinstance(call.body, bytes) and first(headers, b"content-length") is None:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
         return replace(call, headers=headers)
+
+
+KINDS: dict[str, Callable[[str, Settings, str | None], HttpUpstream | LitellmUpstream]] = {
+    "openai": lambda name, settings, _: HttpUpstream(name, settings),
+    "litellm": LitellmUpstream,
+}
+"""What makes an upstream of each kind."""
+
+
+def destinations(
+    config: Config,
+    environment: Mapping[str, str],
+    own_keys: Callable[[], bool],
+    before: Mapping[str, Destination],
+) -> dict[str, Destination]:
+    """The upstreams of a configuration by name. Those that are as they were `before` go on, with
+    the connections that they have. Raises NotServable."""
+    members: dict[str, Destination] = {}
+    for name, settings in config.upstreams.items():
+        key = operators_key(name, config, environment)
+        known = before.get(name)
+        if known is not None and known.upstream.settings == settings and known.key == key:
+            members[name] = known
+            continue
+        upstream = KINDS[settings.kind](name, settings, key)
+        members[name] = Destination(
+            name=name,
+            upstream=upstream,
+            host=upstream.host,
+            key=key,
+            key_header=settings.api_key_header.encode(),
+            own_keys=own_keys,
+        )
+    return members

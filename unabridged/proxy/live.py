@@ -36,7 +36,7 @@ class Live:
         at for changes (None: a signal alone reloads); `say` takes a line for the log."""
         self.trouble = ""
         """Why the newest file is not in force."""
-        self.app = replace(app, trouble=lambda: self.trouble)
+        self.app = self._telling(app)
         self._reread = reread
         self._file = file
         self._say = say
@@ -74,7 +74,7 @@ class Live:
                 fixed = [n for n in FIXED if getattr(config, n) != getattr(self.config, n)]
                 if fixed:
                     said += f"; what changed under {', '.join(fixed)} counts after a restart"
-                self.app = self.app.renew(self.app, config)
+                self.app = self._telling(self.app.renew(config))
             self.trouble = ""
         except Exception as error:
             # What is wrong is said by a class of errors made for it; it holds no secret.
@@ -82,6 +82,9 @@ class Live:
             said = self.trouble
         if said:
             self._say(said)
+
+    def _telling(self, app: App) -> App:
+        return replace(app, trouble=lambda: self.trouble)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import queue
 import re
-import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TextIO
 
 from unabridged.proxy.headers import Headers
+from unabridged.proxy.log import logger
 
 CacheUse = Literal["off", "hit", "part", "miss", "store-down"]
 CacheDepth = Literal["", "scores", "segment", "plan"]
@@ -193,33 +192,6 @@ def as_record(receipt: Receipt) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value not in ("", None, {}, ())}
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line. A record's `fields` are put beside its message."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line.update(getattr(record, "fields", {}))
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = record.exc_info[0].__name__
-            line["where"] = _where(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
-
-
-def _where(exc_info: Any) -> list[str]:
-    """The lines of code that an exception came through; never its text or its locals."""
-    lines = []
-    step = exc_info[2]
-    while step is not None:
-        code = step.tb_frame.f_code
-        lines.append(f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno} {code.co_name}")
-        step = step.tb_next
-    return lines[-8:]
-
-
 Batch = list[tuple[Receipt, Any]]
 """Receipts, each with its detail (None: there is none)."""
 
@@ -241,10 +213,7 @@ class Receipts:
         self._takers = takers
         self._closing = threading.Event()
         self._queue: queue.SimpleQueue[tuple[Receipt, Any] | None] = queue.SimpleQueue()
-        handler = logging.StreamHandler(output or sys.stderr)
-        handler.setFormatter(JsonLines())
-        self._logger = logging.Logger("unabridged.receipt", logging.INFO)
-        self._logger.addHandler(handler)
+        self._logger = logger("unabridged.receipt", output)
         self._thread = threading.Thread(target=self._work, name="unabridged-receipts", daemon=True)
         self._thread.start()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,7 +60,7 @@ class Wish(Frozen, extra="ignore"):
 class Sidecar:
     """Put together at start-up."""
 
-    config: Callable[[], Config]
+    config: Config
     abridge: Abridger
     originals: Originals
     receipts: Receipts
@@ -95,7 +95,7 @@ class Sidecar:
         raw = await request.body()
         encoding = request.header(b"content-encoding")
         if encoding is not None:
-            limit = self.config().server.max_body_bytes
+            limit = self.config.server.max_body_bytes
             plain = await asyncio.to_thread(decode, raw, encoding, limit=limit)
             if plain is None:
                 raise BadBody(f"content-encoding {encoding[:100]!r} is none that is opened here")
@@ -165,7 +165,7 @@ class Sidecar:
     def _choice(self, request: Request, body: Mapping[str, Any], caller: Key | None) -> Choice:
         headers = request.header_map()
         model = body.get("model")
-        config = self.config()
+        config = self.config
         facts = Facts(
             path=request.path,
             model=model if isinstance(model, str) else "",
@@ -228,7 +228,7 @@ class Sidecar:
         return {"hash": name, "original_content": text}
 
     def _status(self) -> dict[str, Any]:
-        policies = self.config().policies
+        policies = self.config.policies
         return {"status": "ok", "compressors": sorted({p.compressor for p in policies.values()})}
 
 

@@ -8,7 +8,8 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,41 @@ class EmbeddedStore:
             RedisCache(connect(self.url, timeout_ms=500), Breaker()).ping()
             return True
         return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedStore:
+    """The store of a proxy, for as long as it runs."""
+
+    cache: RedisCache
+    url: str
+    revive: Callable[[], None]
+    """Has it started again, if it is the embedded one and died."""
+    stop: Callable[[], None]
+
+    def share(self, lines: list[str]) -> None:
+        """Keeps the newest receipts for whoever asks the store; not while it is down."""
+        with contextlib.suppress(StoreDown):
+            self.cache.push(RECEIPTS, lines, most=RECEIPTS_KEPT)
+
+
+def serve_store(
+    settings: config.Store, state_dir: Path, environment: Mapping[str, str]
+) -> ServedStore:
+    """The configured store, or the embedded one, started. Raises StoreNotStarted."""
+    url = store_url(settings, environment)
+    embedded = None if url else EmbeddedStore(state_dir)
+    if embedded is not None:
+        embedded.start()
+        url = embedded.url
+    revive = embedded.revive if embedded else lambda: None
+    client = connect(url or "", timeout_ms=settings.timeout_ms)
+    return ServedStore(
+        cache=RedisCache(client, Breaker(on_rest=revive)),
+        url=url or "",
+        revive=revive,
+        stop=embedded.stop if embedded else lambda: None,
+    )
 
 
 def store_url(settings: config.Store, environment: Mapping[str, str]) -> str | None:
