@@ -78,6 +78,7 @@ def test_many_workers_copy_each_entry_once(run: Any) -> None:
         assert sum(copied) == 40
         assert rows(ours) == 40
         assert await ours.journal.round() == 0
+        assert ours.troubles == []
 
     run(told)
 

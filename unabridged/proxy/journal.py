@@ -117,7 +117,9 @@ class SqlBooks:
             if found:
                 # What was given up as lost may be settled after all.
                 adding = upsert(entries, connection, where=entries.c.basis == "lost")
-                if connection.execute(adding, found).rowcount < len(found):
+                counting = {"preserve_rowcount": True}
+                added = connection.execute(adding, found, execution_options=counting).rowcount
+                if added < len(found):
                     _found_older(connection, org, generation)
             return True
 

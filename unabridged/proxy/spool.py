@@ -71,12 +71,16 @@ class Spool:
     def _write(self, settled: Sequence[Settled]) -> None:
         if not settled:
             return
-        if self._file is None:
+        while self._file is None:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._directory / f"{uuid.uuid4().hex}.jsonl"
-            self._file = path.open("a", encoding="utf-8")
+            file = path.open("a", encoding="utf-8")
             # Held as long as this process lives; who can take it knows that we are dead.
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():
+                self._file = file
+            else:  # another process was faster, and took it for an orphan
+                file.close()
         self._file.write("".join(_line(hold, entry) + "\n" for hold, entry in settled))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -88,7 +92,8 @@ class Spool:
                 continue
             with contextlib.suppress(OSError), path.open("r+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield path
+                if path.exists():  # nobody else has taken it over
+                    yield path
 
 
 def _line(hold: Hold, entry: Entry) -> str:
