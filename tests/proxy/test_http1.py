@@ -352,6 +352,24 @@ def test_an_answer_that_nobody_reads_is_slowed_down(run: Run) -> None:
     run(connected(serve, told))
 
 
+def test_an_answer_that_nobody_took_is_in_nobodys_way(run: Run) -> None:
+    """Reading had been stopped for it, so the next answer was never heard."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 400000\r\n\r\n" + bytes(400_000))
+
+    async def told(connection: Connection) -> None:
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
+        await connection.head(5)
+        assert await connection.piece(5)
+        await asyncio.sleep(0.2)
+        if connection.free:
+            assert await ask(connection) == (200, bytes(400_000))
+
+    run(connected(serve, told))
+
+
 def test_a_request_cannot_hold_another_one() -> None:
     async def told(connection: Connection) -> None:
         for headers in ([(b"a", b"b\r\nc: d")], [(b"a\nb", b"c")], [(b"a", b"\0")]):

@@ -66,8 +66,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def free(self) -> bool:
-        """True if the next request can go out on it."""
-        return self._complete and self._sent and self._kept and not self._closed
+        """True if the next request can go out on it: not while an answer that nobody took keeps it
+        from being read."""
+        over = self._complete and self._sent and self._kept
+        return over and not self._paused and not self._closed
 
     async def send(self, request: Outgoing, *, seconds: float) -> None:
         """Sends a request. A body of pieces goes no further once an answer comes.
