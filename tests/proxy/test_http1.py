@@ -150,6 +150,8 @@ def test_a_body_may_end_with_the_connection(run: Run) -> None:
         b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nXYZ\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"4\r\nhalf\r\n",
         b"SMTP ready\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     ],
@@ -390,3 +392,15 @@ def test_who_waits_is_told_when_the_connection_is_closed(run: Run) -> None:
             await connection.head(5)
 
     run(connected(saying(), told))
+
+
+def test_a_body_that_we_cut_off_is_not_taken_for_a_whole_one(run: Run) -> None:
+    async def told(connection: Connection) -> None:
+        await connection.send(Outgoing("GET", b"/", [], b""), seconds=5)
+        await connection.head(5)
+        assert await connection.piece(5) == b"half"
+        asyncio.get_running_loop().call_later(0.05, connection.close)
+        with pytest.raises(Broken):
+            await connection.piece(5)
+
+    run(connected(saying(b"HTTP/1.1 200 OK\r\n\r\nhalf"), told))

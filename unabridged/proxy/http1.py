@@ -117,8 +117,9 @@ class Connection(asyncio.Protocol):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
-        """At once: what was not sent is not sent."""
+        """At once: what was not sent is not sent, and what was to come breaks off."""
         if not self._closed:
+            self._fail("the connection was closed on our side")
             self._transport.abort()
             self.connection_lost(None)
 
@@ -251,9 +252,9 @@ class Connection(asyncio.Protocol):
 
     def _ends_with_connection(self) -> bool:
         """True if nothing but the end of the connection tells the end of the body."""
-        encoding = first(self.headers, b"transfer-encoding")
-        if encoding is not None:
-            return not encoding.lower().rstrip().endswith(b"chunked")
+        encodings = [v.lower() for k, v in self.headers if k.lower() == b"transfer-encoding"]
+        if encodings:
+            return not encodings[-1].endswith(b"chunked")
         return first(self.headers, b"content-length") is None
 
 
