@@ -154,6 +154,19 @@ def test_any_status_reaches_the_client(upstream: FakeUpstream, serve: Serve, sta
     assert httpx.delete(serve().url + "/files/1").status_code == status
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_length_of_what_is_not_sent_does_no_harm(
+    upstream: FakeUpstream, serve: Serve, status: int
+) -> None:
+    head = b"HTTP/1.1 %d Whatever\r\nContent-Length: 1000\r\n\r\n" % status
+    upstream.reply(Reply(recorded=head))
+    proxy = serve()
+    with httpx.Client() as client:
+        for _ in range(2):
+            assert client.get(proxy.url + "/files/1/content").status_code == status
+    assert "internal error" not in proxy.log.getvalue()
+
+
 def test_head_tells_the_length_of_what_get_would_bring(
     upstream: FakeUpstream, serve: Serve
 ) -> None:

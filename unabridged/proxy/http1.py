@@ -21,7 +21,8 @@ MOST_HEAD = 64 * 1024
 """Bytes of an answer before its body."""
 _AT_ONCE = 64 * 1024
 """Bytes of a request that are put behind its head and go out as one with it."""
-_BODYLESS = (204, 304)
+BODYLESS = (204, 304)
+"""Statuses of answers that never have a body."""
 _FORGIVEN = {
     "lenient_chunked_length": True,  # a length beside chunks: these count
     "lenient_optional_cr_before_lf": True,
@@ -231,7 +232,7 @@ class Connection(asyncio.Protocol):
         self.status = status
         self._answered = True
         self._wake()
-        if self._bodyless or status in _BODYLESS:
+        if self._bodyless or status in BODYLESS:
             # The parser does not know what was asked for, and would wait for a body.
             self._complete = True
 

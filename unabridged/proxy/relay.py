@@ -11,6 +11,7 @@ from starlette.types import Send
 from unabridged.proxy.dialect import OPENAI, Dialect, dialect_of
 from unabridged.proxy.errors import ShuttingDown, UpstreamDown, UpstreamSlow
 from unabridged.proxy.headers import Headers, first, to_client
+from unabridged.proxy.http1 import BODYLESS
 from unabridged.proxy.request import CUT_OFF, Request
 from unabridged.proxy.sse import Watch, is_event_stream
 from unabridged.proxy.upstream import Call, Opened, Upstream
@@ -83,6 +84,9 @@ async def pass_on(
     events = is_event_stream((first(opened.headers, b"content-type") or b"").decode("latin-1"))
     if events and first(headers, b"x-accel-buffering") is None:
         headers = [*headers, (b"x-accel-buffering", b"no")]
+    if opened.status in BODYLESS:
+        # It may tell the length of what is not sent; the server would miss that.
+        headers = [(k, v) for k, v in headers if k.lower() != b"content-length"]
     await send({"type": "http.response.start", "status": opened.status, "headers": headers})
     watch = Watch()
     try:
