@@ -239,6 +239,18 @@ def test_a_stream_that_breaks_off_ends_with_an_error_event(
     assert proxy.receipt().ended == "broken off"
 
 
+def test_a_stream_with_a_length_that_breaks_off_does_not_look_complete(
+    upstream: FakeUpstream, serve: Serve
+) -> None:
+    sized = [("Content-Type", "text/event-stream"), ("Content-Length", "1000")]
+    upstream.reply(Reply(headers=sized, pieces=[delta("a"), 0.02, Cut]))
+    proxy = serve()
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(proxy.url + "/chat/completions", json={"messages": [], "stream": True})
+    assert proxy.receipt().ended == "broken off"
+    assert "internal error" not in proxy.log.getvalue()
+
+
 def test_a_stream_without_framing_that_just_stops_ends_with_an_error_event(
     upstream: FakeUpstream, serve: Serve
 ) -> None:

@@ -77,8 +77,9 @@ async def pass_on(
 ) -> Exception | None:
     """Hands an answer to the client piece by piece; returns what broke it off, if anything.
 
-    An event stream that breaks off ends with an error event. Any other answer is left
-    incomplete, so that the server closes the connection and the client can tell.
+    An event stream that breaks off ends with an error event. Any other answer, and a stream whose
+    length was told, is left incomplete, so that the server closes the connection and the client
+    can tell.
     """
     through = through or Untouched()
     events = is_event_stream((first(opened.headers, b"content-type") or b"").decode("latin-1"))
@@ -88,6 +89,7 @@ async def pass_on(
         # It may tell the length of what is not sent; the server would miss that.
         headers = [(k, v) for k, v in headers if k.lower() != b"content-length"]
     await send({"type": "http.response.start", "status": opened.status, "headers": headers})
+    open_ended = events and first(headers, b"content-length") is None
     watch = Watch()
     try:
         async for piece in opened.pieces():
@@ -100,11 +102,11 @@ async def pass_on(
         await send({"type": "http.response.body", "body": through.flush(), "more_body": False})
         return None
     except (UpstreamDown, UpstreamSlow) as error:
-        if events:
+        if open_ended:
             await _break_off(send, through, watch, dialect.event(error))
         return error
     except asyncio.CancelledError as cancelled:
-        if events and CUT_OFF in cancelled.args:
+        if open_ended and CUT_OFF in cancelled.args:
             await _break_off(send, through, watch, dialect.event(ShuttingDown(CUT_OFF)))
         raise
 
