@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import Any
 
@@ -272,6 +273,17 @@ def test_an_answer_that_is_an_error_costs_nothing(
 def test_an_upstream_that_is_down_costs_nothing(serve: Any) -> None:
     proxy = serve(money=MONEY, budgets=[budget()], upstream={"url": "http://127.0.0.1:9/v1"})
     assert ask(proxy).status_code == 502
+    assert levels(proxy) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/audio/speech"])
+def test_an_upstream_that_accepts_no_connection_costs_nothing(serve: Any, path: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # never greets, as TLS has it
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
+        upstream = {"url": address, "connect_seconds": 0.2}
+        proxy = serve(money=MONEY, budgets=[budget()], upstream=upstream)
+        body = {"model": "m", "messages": [{"role": "user", "content": TEXT}], "input": TEXT}
+        assert httpx.post(proxy.url + path, json=body, timeout=30).status_code == 504
     assert levels(proxy) == (0, 0)
 
 

@@ -17,7 +17,13 @@ from unabridged.proxy.abridger import Sent
 from unabridged.proxy.admin import BadCall
 from unabridged.proxy.callers import OPEN_ORG
 from unabridged.proxy.detail import Heard, edit_rows, texts_of
-from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow, envelope
+from unabridged.proxy.errors import (
+    UpstreamBusy,
+    UpstreamDown,
+    UpstreamSlow,
+    UpstreamUnreached,
+    envelope,
+)
 from unabridged.proxy.fallback import Fleet
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.page_answers import Comparison, Question, Reply
@@ -124,7 +130,7 @@ class Asker:
                     heard.feed(through.feed(piece))
                 heard.feed(through.flush())
             return opened.status, heard
-        except (UpstreamDown, UpstreamBusy):
+        except (UpstreamDown, UpstreamBusy, UpstreamUnreached):
             spending.not_reached()
             raise
         finally:

@@ -13,7 +13,7 @@ from unabridged.proxy.callers import scopes
 from unabridged.proxy.decode import Came
 from unabridged.proxy.dialect import dialect_of
 from unabridged.proxy.errors import BadBody as Broken
-from unabridged.proxy.errors import UpstreamBusy, UpstreamDown
+from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamUnreached
 from unabridged.proxy.headers import to_client, unencoded
 from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft
@@ -50,7 +50,7 @@ async def relay_counted(
         try:
             sent = await _paid(spending, money, raw, body, model)
             await _passed(request, send, upstream, spending, sent)
-        except (UpstreamDown, UpstreamBusy):
+        except (UpstreamDown, UpstreamBusy, UpstreamUnreached):
             spending.not_reached()
             raise
         finally:

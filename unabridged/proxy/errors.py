@@ -53,6 +53,10 @@ class UpstreamSlow(Exception):
     """The upstream exceeded connect_seconds, first_byte_seconds or idle_seconds."""
 
 
+class UpstreamUnreached(UpstreamSlow):
+    """The upstream did not accept a connection in time, so nothing was sent to it."""
+
+
 class ShuttingDown(Exception):
     """The proxy ends, and the grace time for its last answers is over."""
 
@@ -96,6 +100,7 @@ TABLE: dict[type[Exception], Kind] = {
     UpstreamDown: Kind(status=502, type="upstream_error", code="upstream_unreachable"),
     UpstreamBusy: Kind(status=503, type="upstream_error", code="upstream_busy"),
     UpstreamSlow: Kind(status=504, type="upstream_error", code="upstream_timeout"),
+    UpstreamUnreached: Kind(status=504, type="upstream_error", code="upstream_timeout"),
     ShuttingDown: Kind(status=503, type="server_error", code="shutting_down"),
     Exception: Kind(status=500, type="server_error", code="internal_error"),
 }

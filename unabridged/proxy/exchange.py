@@ -25,6 +25,7 @@ from unabridged.proxy.errors import (
     ShuttingDown,
     UpstreamBusy,
     UpstreamDown,
+    UpstreamUnreached,
     kind,
 )
 from unabridged.proxy.fallback import Fleet
@@ -121,7 +122,7 @@ class Exchange:
                 sent = await spending.reserve(body, sent, abridged)
             await self._send(request, came, send, spending, sent, surface, draft)
             self._went_out(sent, draft)
-        except (UpstreamDown, UpstreamBusy):
+        except (UpstreamDown, UpstreamBusy, UpstreamUnreached):
             spending.not_reached()
             raise
         finally:

@@ -13,7 +13,7 @@ import httpx2
 
 from unabridged.policies import config
 from unabridged.proxy.detour import Detour, environment_proxy
-from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
+from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow, UpstreamUnreached
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.http1 import Broken, Outgoing
 from unabridged.proxy.pool import NoneFree, NotAccepted, Pool
@@ -170,7 +170,7 @@ class HttpUpstream:
                 f" (upstreams.{self.name}.first_byte_seconds in the configuration)"
             ) from error
         except NotAccepted as error:
-            raise UpstreamSlow(
+            raise UpstreamUnreached(
                 f"upstream {self.name!r} did not accept a connection within"
                 f" {settings.connect_seconds:g} s"
                 f" (upstreams.{self.name}.connect_seconds in the configuration)"
