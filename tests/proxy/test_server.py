@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from conftest import RUN, config_for
 from fake_upstream import DONE, FakeUpstream, Hang, Reply, delta, events
+
+from unabridged.proxy.database import database_url, entries, open_database
 
 
 @pytest.fixture
@@ -80,6 +83,43 @@ def test_a_request_that_outlives_the_grace_time_is_refused(upstream: FakeUpstrea
     threading.Timer(0.5, running.send_signal, [signal.SIGTERM]).start()
     for_all = httpx.post(url + "/chat/completions", json={"messages": []}, timeout=20)
     assert (for_all.status_code, for_all.json()["error"]["code"]) == (503, "shutting_down")
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["left", "stayed"])
+def test_what_is_read_on_for_its_cost_is_charged_before_the_end(
+    upstream: FakeUpstream, tmp_path: Path, leaves: bool
+) -> None:
+    config = config_for(
+        upstream.url,
+        routes=[{"policy": "off", "on_disconnect": "drain"}],
+        server={"grace_seconds": 0.5},
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, config.model_dump_json(), str(tmp_path / "s")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": ""},
+    ) as running:
+        assert running.stdout is not None
+        address = running.stdout.readline().strip()
+        upstream.reply(events(delta("one two three"), Hang))
+        body = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+        with httpx.stream("POST", address + "/chat/completions", json=body, timeout=20) as got:
+            pieces = got.iter_raw()
+            assert next(pieces) == delta("one two three")
+            if not leaves:
+                running.send_signal(signal.SIGTERM)
+                assert b"shutting_down" in b"".join(pieces)
+        if leaves:
+            time.sleep(0.3)
+            running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=20)
+    assert said.count('"event": "request"') == 1
+    assert "Cancelled" not in said
+    with open_database(database_url(None, tmp_path / "s")).connect() as connection:
+        (line,) = connection.execute(sa.select(entries)).mappings()
+    assert (line["basis"], line["output_tokens"]) == ("unpriced", 3)
 
 
 def test_a_stop_leaves_no_process_behind(process, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

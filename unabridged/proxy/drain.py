@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.relay import Filter
+from unabridged.proxy.request import CUT_OFF
 from unabridged.proxy.upstream import Call, Opened, Upstream
 
 AHEAD = 64
@@ -66,19 +67,21 @@ async def drained(
     upstream: Upstream, call: Call, watch: Watch, *, seconds: float
 ) -> AsyncIterator[Opened]:
     """Like `upstream.stream(call)`; but when the work inside is cancelled, the answer is read
-    on for so many seconds at most, through what `watch` gives for it."""
+    on for so many seconds at most, through what `watch` gives for it. Not when the server ends: it
+    does not wait for so long, and what is not charged by then is lost."""
     pumped = _Pumped(upstream, call)
     try:
         await pumped.head()
         yield pumped
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(seconds):
-                await pumped.head()
-                through = watch(pumped.status, pumped.headers)
-                async for piece in pumped.pieces():
-                    through.feed(piece)
-                through.flush()
+    except asyncio.CancelledError as cancelled:
+        if CUT_OFF not in cancelled.args:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(seconds):
+                    await pumped.head()
+                    through = watch(pumped.status, pumped.headers)
+                    async for piece in pumped.pieces():
+                        through.feed(piece)
+                    through.flush()
         raise
     finally:
         await pumped.stop()

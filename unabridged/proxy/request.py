@@ -123,9 +123,15 @@ class Request:
             raise ShuttingDown(CUT_OFF) from None
         finally:
             gone.cancel()
-            if not task.done():
+            while not task.done():
                 task.cancel(why)
-                await asyncio.wait((task,))
+                try:
+                    await asyncio.wait((task,))
+                except asyncio.CancelledError as cancelled:
+                    # The server ends while the work of a client that has gone goes on.
+                    if CUT_OFF not in cancelled.args:
+                        raise
+                    why = CUT_OFF
 
     async def _gone(self) -> None:
         # The server hands out the body and the goodbye through one channel, so the goodbye can
