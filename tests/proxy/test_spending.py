@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from conftest import Proxy, fake_compress, fake_steps
-from fake_upstream import DONE, Cut, FakeUpstream, Hang, answer, delta, events, streamed
+from fake_upstream import DONE, Cut, FakeUpstream, Hang, Reply, answer, delta, events, streamed
 from ledger_world import running_store, url
 
 from unabridged.compression.tokens import counter
@@ -243,6 +244,28 @@ def test_when_the_client_goes_abort_charges_what_was_read(
     (line,) = lines(proxy)
     assert (line["basis"], line["output_tokens"]) == ("partial", 3)
     assert levels(proxy)[1] == 0
+
+
+def test_a_client_that_goes_while_its_request_is_charged_leaves_nothing_behind(
+    upstream: FakeUpstream, serve: Any
+) -> None:
+    """Nobody would have freed what it had reserved: its lease was renewed for ever."""
+    upstream.reply(Reply(pieces=[b'{"half', 0.3, Cut], framing="chunked"))
+    proxy = serve(money=MONEY, budgets=[budget()], policy="off")
+    counting, gone = threading.Event(), threading.Event()
+    body = {"model": "m", "messages": [{"role": "user", "content": TEXT}]}
+    with httpx.stream("POST", f"{proxy.url}/chat/completions", json=body, timeout=30) as got:
+        # What counts the answer waits for its turn.
+        proxy.app.exchange.reading._pool.submit(lambda: (counting.set(), gone.wait(10)))
+        counting.wait(10)
+        pieces = got.iter_raw()
+        assert next(pieces) == b'{"half'
+        time.sleep(0.6)
+    time.sleep(0.2)
+    gone.set()
+    (line,) = lines(proxy)
+    assert line["basis"] == "partial"
+    assert levels(proxy) == (line["nano_usd"], 0)
 
 
 def test_when_the_client_goes_drain_charges_what_the_upstream_says(

@@ -180,11 +180,19 @@ class Spending:
         return self._seen
 
     async def end(self) -> None:
-        """Charges or frees. Never raises."""
+        """Charges or frees, even if it is cancelled meanwhile. Never raises but for that."""
         charge = self._charge
         if charge is None:
             return
         self._charge = None
+        ending = asyncio.ensure_future(self._end(charge))
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait((ending,))
+            raise
+
+    async def _end(self, charge: Charge) -> None:
         if not self._called or (self._status is not None and self._status >= 400):
             return await self._money.till.release(charge)
         outcome = await self._outcome()
