@@ -304,6 +304,28 @@ def test_what_was_not_sent_costs_nothing(tmp_path: Path, prices: Prices) -> None
     asyncio.run(told())
 
 
+def test_who_leaves_while_the_store_is_asked_has_nothing_reserved(
+    tmp_path: Path, prices: Prices
+) -> None:
+    class Slow(MemoryLedger):
+        async def reserve(self, hold: Hold) -> Reserved | Refused:
+            granted = await super().reserve(hold)
+            await asyncio.sleep(0.1)
+            return granted
+
+    async def told() -> None:
+        ours = till(tmp_path, prices, budget(), ledger=Slow())
+        asking = asyncio.ensure_future(reserve(ours))
+        await asyncio.sleep(0.02)
+        assert (await level(ours, budget())).reserved == CENT
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (await level(ours, budget())).reserved == 0
+
+    asyncio.run(told())
+
+
 def test_without_a_budget_the_line_is_written_all_the_same(tmp_path: Path, prices: Prices) -> None:
     async def told() -> None:
         ours = till(tmp_path, prices)

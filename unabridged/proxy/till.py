@@ -175,6 +175,10 @@ class Till:
             # It may have been granted after we stopped waiting: then its lease will run out.
             self._without_store(hold.claims)
             return replace(charge, in_store=False)
+        except asyncio.CancelledError:
+            # It may be granted all the same, and nobody would free it before its lease runs out.
+            await self.release(charge)
+            raise
         self._learn(answer.levels)
         if isinstance(answer, Refused):
             raise _tightest(answer)
