@@ -383,6 +383,28 @@ def test_with_the_store_down_lease_spends_what_was_set_aside_and_no_more(
     asyncio.run(told())
 
 
+def test_with_the_store_down_a_refused_request_spends_nothing_of_what_was_set_aside(
+    tmp_path: Path, prices: Prices
+) -> None:
+    leased = budget(name="a", limit=Decimal(1), store_down="lease", slice_share=0.02)
+    of_alice = budget(name="z", match={"user": "alice"})
+
+    async def told() -> None:
+        ours = till(tmp_path, prices, leased, of_alice)
+        await settled(ours, await reserve(ours), outcome())
+        await ours.round()
+        ours.ledger.down = True  # type: ignore[attr-defined]
+        for _ in range(3):
+            with pytest.raises(MoneyDown, match="'z'"):
+                await reserve(ours)
+        for _ in range(2):
+            assert not (await reserve(ours, user="bob")).in_store
+        with pytest.raises(MoneyDown, match="'a'"):
+            await reserve(ours, user="bob")
+
+    asyncio.run(told())
+
+
 def test_a_long_request_keeps_its_lease(tmp_path: Path, prices: Prices) -> None:
     async def told() -> None:
         ours = till(tmp_path, prices, budget(), lease_seconds=5)

@@ -45,6 +45,12 @@ class Slices:
         held.left -= amount
         return True
 
+    def put_back(self, counter: Counter, amount: int) -> None:
+        """What was taken was not spent after all."""
+        held = self._held.get(counter.id)
+        if held is not None:
+            held.left += amount
+
     async def refill(self, now_ms: int) -> None:
         """Sets aside what is wanted, renews what is held, and gives back what was spent from
         (its spending is charged by itself) or whose window has ended. Raises LedgerDown."""

@@ -296,13 +296,18 @@ class Till:
         return self._worst
 
     def _without_store(self, claims: Sequence[Claim]) -> None:
-        """Raises MoneyDown if a budget does not let the request through."""
+        """Raises MoneyDown if a budget does not let the request through; then nothing is spent
+        from the slices of the others."""
+        taken: list[Claim] = []
         for claim in claims:
             budget = claim.counter.budget
             if budget.refuses_above is None or budget.store_down == "open":
                 continue
             if budget.store_down == "closed" or not self.slices.take(claim.counter, claim.amount):
+                for other in taken:
+                    self.slices.put_back(other.counter, other.amount)
                 raise MoneyDown(budget)
+            taken.append(claim)
 
     @staticmethod
     def gross(charge: Charge, outcome: Outcome) -> int | None:
