@@ -419,6 +419,19 @@ def test_an_evicted_counter_gets_the_holds_in_force_back(run: Any) -> None:
     run(told)
 
 
+def test_a_lease_is_renewed_although_its_counter_was_evicted(run: Any) -> None:
+    async def told(ours: World) -> None:
+        running = hold([ORG], 3 * CENT, lease_ms=300)
+        await ours.ledger.reserve(running)
+        (key,) = await ours.client.keys("*:c:*")
+        await ours.client.delete(key)
+        await ours.ledger.reserve(replace(running, lease_ms=60_000))
+        await asyncio.sleep(0.4)
+        assert await levels(ours, [ORG]) == [(0, 3 * CENT)]
+
+    run(told)
+
+
 def test_a_hundred_requests_after_a_flush_rebuild_once(run: Any) -> None:
     async def told(ours: World) -> None:
         asked = []

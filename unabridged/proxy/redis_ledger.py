@@ -97,7 +97,7 @@ class RedisLedger:
         await self._within(loading)
 
     async def reserve(self, hold: Hold) -> Reserved | Refused:
-        """See Ledger."""
+        """See Ledger. Of a lease that is renewed, a counter that is to be rebuilt is left out."""
         lost = json.dumps(_lost(hold.entry).record()) if hold.journaled else ""
         args = [hold.id, str(hold.lease_ms), lost]
         for claim in hold.claims:
@@ -109,7 +109,7 @@ class RedisLedger:
                 break
             await self._seed([hold.claims[int(n)].counter for n in rest])
         if said == "ok":
-            return Reserved(levels=_levels([c.counter for c in hold.claims], rest))
+            return Reserved(levels=_known([c.counter for c in hold.claims], rest))
         if said == "refused":
             return _refused(hold.claims, rest)
         raise LedgerDown(f"the reservation was not taken: {said}")
@@ -131,8 +131,7 @@ class RedisLedger:
         org = _org(settled[0][0])
         levels = await self._call("settle", org, _fresh(), *args)
         self._remember(settled)
-        known = [c for n, c in enumerate(charged.values()) if levels[2 * n]]
-        return _levels(known, [value for value in levels if value])
+        return _known(list(charged.values()), levels)
 
     async def release(self, hold: Hold) -> None:
         """See Ledger."""
@@ -292,6 +291,12 @@ def _levels(counters: Sequence[Counter], values: Sequence[str]) -> tuple[Level, 
         Level(counter=c, used=int(values[2 * n]), reserved=int(values[2 * n + 1]))
         for n, c in enumerate(counters)
     )
+
+
+def _known(counters: Sequence[Counter], values: Sequence[str]) -> tuple[Level, ...]:
+    """Of those that the store has."""
+    known = [c for n, c in enumerate(counters) if values[2 * n]]
+    return _levels(known, [value for value in values if value])
 
 
 def _refused(claims: Sequence[Claim], values: Sequence[str]) -> Refused:
