@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -57,6 +58,32 @@ def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     assert other.take() == []
     living.close()
     assert len(other.take()) == 1
+
+
+def test_processes_that_look_for_orphans_all_the_time_take_no_file_that_is_just_made(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from unabridged.proxy.spool import Spool\n"
+        "spool = Spool(Path(sys.argv[1])); print(flush=True)\n"
+        "while True: spool.take()"
+    )
+    looking = [sys.executable, "-c", code, str(tmp_path)]
+    held = hold([ORG], 5)
+    with subprocess.Popen(looking, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                spool = Spool(tmp_path)
+                spool.add([(held, cost(held, 3))])
+                assert list(tmp_path.iterdir()), "the file is gone, and with it what it keeps"
+                spool.done([held])
+                spool.close()
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def test_half_a_line_does_not_spoil_the_rest(tmp_path: Path) -> None:

@@ -58,11 +58,10 @@ class Spool:
         """Leaves the file for the next process if something waits still."""
         with self._lock:
             if self._file is not None:
-                path = Path(self._file.name)
+                if not self._waiting:
+                    Path(self._file.name).unlink(missing_ok=True)
                 self._file.close()
                 self._file = None
-                if not self._waiting:
-                    path.unlink(missing_ok=True)
 
     def _keep(self, settled: Sequence[Settled]) -> None:
         self._waiting |= {hold.id: (hold, entry) for hold, entry in settled}
