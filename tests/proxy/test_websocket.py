@@ -149,6 +149,20 @@ def test_what_the_upstream_refuses_is_refused_in_its_words(upstream: Any, serve:
     assert b"no" in (refused.value.response.body or b"")
 
 
+def test_no_key_follows_a_redirect(echo: Echo, upstream: Any, serve: Serve) -> None:
+    from fake_upstream import Reply
+
+    elsewhere = echo.url.replace("http", "ws") + "/realtime"
+    upstream.reply(Reply(status=302, headers=[("Location", elsewhere)]))
+    settings = {"url": upstream.url, "api_key_env": "K", "api_key_header": "api-key"}
+    proxy = serve(upstream=settings, environment={"K": "operator-secret"})
+    protocols: Any = ["realtime"]
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address(proxy), subprotocols=protocols)
+    assert refused.value.response.status_code == 302
+    assert echo.headers is None
+
+
 def test_a_provider_through_litellm_has_no_socket(echo: Echo, serve: Serve) -> None:
     proxy = serve(upstream={"kind": "litellm", "provider": "anthropic", "url": echo.url})
     with pytest.raises(InvalidStatus, match="404"):

@@ -22,6 +22,12 @@ KEY_PROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers, so they put a key among the protocols."""
 
 
+class _Connect(connect):
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        # It would be followed with the headers that hold a key, but for the best known one.
+        return exc
+
+
 async def relay_socket(
     scope: Scope, receive: Receive, send: Send, request: Request, destination: Destination
 ) -> None:
@@ -36,7 +42,7 @@ async def relay_socket(
     call = Call(method="GET", target=request.target, headers=request.headers)
     headers = destination.addressed(call).headers
     try:
-        upstream = await connect(
+        upstream = await _Connect(
             url,
             additional_headers=[
                 (k.decode("latin-1"), v.decode("latin-1")) for k, v in headers if _goes_on(k)
