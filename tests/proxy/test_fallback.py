@@ -155,6 +155,56 @@ def test_an_upload_goes_to_the_first_alone_as_it_can_be_sent_but_once(
     assert other.seen == []
 
 
+def test_what_one_upstream_has_taken_is_told_though_the_next_cannot_be_reached(
+    upstream: FakeUpstream, tmp_path: Path, no_models: Path
+) -> None:
+    """It may be charged by the first one; that the other got nothing says nothing of it."""
+    upstream.reply(Reply(before=[Hang]))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        config = Config.model_validate(
+            {
+                "upstreams": {
+                    "one": {"url": upstream.url, "first_byte_seconds": 0.2},
+                    "two": {"url": f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"},
+                },
+                "routes": [{"policy": "off", "upstream": "one", "fallbacks": ["two"]}],
+                "policies": {"off": {"compressor": "off"}},
+                "server": {"port": 0},
+            }
+        )
+        with serving(config, tmp_path / "s", models=no_models, environment={}) as proxy:
+            got = ask(proxy)
+    assert (got.status_code, got.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert "'one'" in got.json()["error"]["message"]
+
+
+def test_one_request_alone_tries_an_upstream_whose_time_is_over() -> None:
+    config = Config.model_validate(
+        {
+            "upstreams": {n: {"url": "http://h/v1", "cooldown_seconds": 30} for n in ("a", "b")},
+            "routes": [{"policy": "off", "upstream": "a", "fallbacks": ["b"]}],
+            "policies": {"off": {"compressor": "off"}},
+        }
+    )
+    now = [0.0]
+    health = Health(settings=config.upstreams, clock=lambda: now[0])
+    members: Any = {name: object() for name in "ab"}
+    fleet = Fleet(members=members, health=health)
+    choice = choose(config, Facts(path="/v1/chat/completions"))
+
+    def firsts(count: int) -> str:
+        return "".join(fleet.line(choice).members[0][0] for _ in range(count))
+
+    for _ in range(config.upstreams["a"].failures):
+        health.failed("a")
+    assert firsts(2) == "bb"
+    now[0] = 31
+    assert firsts(4) == "abbb"
+    health.worked("a")
+    assert firsts(2) == "aa"
+
+
 def test_weights_share_the_first_requests_among_those_that_are_well() -> None:
     config = Config.model_validate(
         {

@@ -12,7 +12,7 @@ from typing import Any
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Upstream as Settings
 from unabridged.proxy.destination import Destination
-from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow
+from unabridged.proxy.errors import UpstreamBusy, UpstreamDown, UpstreamSlow, UpstreamUnreached
 from unabridged.proxy.upstream import Answer, Call, Opened, Upstream
 
 RETRIED = frozenset((408, 429, 500, 502, 503, 504, 529))
@@ -40,8 +40,14 @@ class Health:
         self._until.pop(name, None)
 
     def cooling(self, name: str) -> bool:
-        """True while it is passed over. One request tries it first when its time is over."""
+        """True while it is passed over."""
         return self.clock() < self._until.get(name, 0.0)
+
+    def tried(self, name: str) -> None:
+        """It is asked first now. If it was passed over until now, others go on with that until it
+        is known what becomes of this one."""
+        if name in self._until and not self.cooling(name):
+            self._until[name] = self.clock() + self.settings[name].cooldown_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,7 @@ class Fleet:
             first = self._drawn(choice.weights, names)
             names.sort(key=lambda name: name != first)
         names.sort(key=self.health.cooling)
+        self.health.tried(names[0])
         return Line([(name, self.members[name]) for name in names], self.health)
 
     def _drawn(self, weights: Mapping[str, float], names: Sequence[str]) -> str:
@@ -104,16 +111,22 @@ class _InTurn:
         self._answer: AbstractAsyncContextManager[Opened]
 
     async def __aenter__(self) -> Opened:
+        taken: UpstreamSlow | None = None
         for number, (name, upstream) in enumerate(self._members, 1):
             last = number == len(self._members)
             answer = upstream.stream(self._call)
             try:
                 opened = await answer.__aenter__()
-            except (UpstreamDown, UpstreamSlow, UpstreamBusy):
+            except (UpstreamDown, UpstreamSlow, UpstreamBusy) as error:
                 self._health.failed(name)
-                if last:
+                if isinstance(error, UpstreamSlow) and not isinstance(error, UpstreamUnreached):
+                    taken = error
+                if not last:
+                    continue
+                if taken is None or taken is error:
                     raise
-                continue
+                # One that has the request may ask money for it, so it was not for nothing.
+                raise taken from error
             failed = opened.status in RETRIED
             (self._health.failed if failed else self._health.worked)(name)
             if last or not failed:
