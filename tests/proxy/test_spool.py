@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -49,6 +50,28 @@ def test_what_a_dead_process_left_is_taken_over_with_its_budgets(tmp_path: Path)
     ids = [claim.counter.id for claim in held.claims]
     assert ids == [claim.counter.id for claim in expected.claims]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_of_a_newer_version_is_left_for_it_and_the_others_are_taken(tmp_path: Path) -> None:
+    held = hold([ORG], 5)
+    for name in ("entry", "budgets", ""):
+        dead = Spool(tmp_path)
+        dead.add([(held, cost(held, 3))])
+        dead.close()
+        (file,) = tmp_path.glob("*.jsonl")
+        line = json.loads(file.read_text())
+        if name:
+            (line[name] if name == "entry" else line[name][0])["invented_later"] = 1
+        file.write_text(json.dumps(line) + '\n{"half')
+        file.rename(tmp_path / f"{name or 'ours'}.kept")
+    for file in tmp_path.glob("*.kept"):
+        file.rename(file.with_suffix(".jsonl"))
+    troubles: list[str] = []
+    spool = Spool(tmp_path, on_trouble=troubles.append)
+    assert [entry.nano_usd for _, entry in spool.take()] == [3]
+    assert len(troubles) == 2
+    assert {"entry.jsonl", "budgets.jsonl"} <= {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "ours.jsonl").exists()
 
 
 def test_the_file_of_a_living_process_is_left_alone(tmp_path: Path) -> None:

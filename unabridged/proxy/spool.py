@@ -8,12 +8,16 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from unabridged.policies.budget import Budget
 from unabridged.proxy.ledger import Claim, Entry, Hold, Settled, counters
+
+
+class OfAnotherVersion(Exception):
+    """A file has entries or budgets with fields that are not known here."""
 
 
 class Spool:
@@ -23,8 +27,11 @@ class Spool:
     was charged just before a crash does no harm when it is charged again. Threads may share it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, *, on_trouble: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._directory = directory
+        self._on_trouble = on_trouble
         self._file: TextIO | None = None
         self._waiting: dict[str, Settled] = {}
         self._lock = threading.Lock()
@@ -42,8 +49,12 @@ class Spool:
         """All that wait, those of dead processes included."""
         with self._lock:
             for path in self._orphans():
-                self._keep(list(_read(path)))
-                path.unlink()
+                try:
+                    self._keep(list(_read(path)))
+                except OfAnotherVersion:
+                    self._on_trouble(f"{path} is left for the version that wrote it")
+                else:
+                    path.unlink()
             return list(self._waiting.values())
 
     def done(self, holds: Sequence[Hold]) -> None:
@@ -101,14 +112,19 @@ def _line(hold: Hold, entry: Entry) -> str:
 
 
 def _read(path: Path) -> Iterator[Settled]:
+    """Raises OfAnotherVersion."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        # The last line of a process that died while it wrote may be half a line.
-        with contextlib.suppress(ValueError):
+        try:
             data: dict[str, Any] = json.loads(line)
+        except ValueError:
+            continue  # the last line of a process that died while it wrote
+        try:
             entry = Entry.of(data["entry"])
             budgets = [Budget.model_validate(budget) for budget in data["budgets"]]
-            claims = tuple(
-                Claim(counter=counter, amount=0)
-                for counter in counters(budgets, entry.scopes, entry.at_ms)
-            )
-            yield Hold(entry=entry, claims=claims), entry
+        except (TypeError, KeyError, ValueError) as error:
+            raise OfAnotherVersion from error
+        claims = tuple(
+            Claim(counter=counter, amount=0)
+            for counter in counters(budgets, entry.scopes, entry.at_ms)
+        )
+        yield Hold(entry=entry, claims=claims), entry

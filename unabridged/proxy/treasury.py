@@ -134,7 +134,7 @@ def open_treasury(
         ledger=ledger,
         book=records.book,
         prices=load_prices(config.money.prices),
-        spool=Spool(state_dir / "spool"),
+        spool=Spool(state_dir / "spool", on_trouble=troubled),
         settings=config.money,
         on_trouble=troubled,
     )
