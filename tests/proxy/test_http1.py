@@ -153,6 +153,7 @@ def test_a_body_may_end_with_the_connection(run: Run) -> None:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
         b"4\r\nhalf\r\n",
         b"SMTP ready\r\n",
+        b"HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     ],
 )

@@ -229,6 +229,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             return  # another one follows
+        if status > 599:
+            raise Broken(f"{status} is no status")  # the server could not hand it on
         self.status = status
         self._answered = True
         self._wake()
