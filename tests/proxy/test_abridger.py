@@ -18,7 +18,9 @@ from unabridged.compression.join import render
 from unabridged.compression.plan import allot
 from unabridged.compression.split import split
 from unabridged.policies.choose import Facts, choose
-from unabridged.proxy.abridger import Abridger, Sent
+from unabridged.proxy.abridger import Abridger
+from unabridged.proxy.policy_models import Models
+from unabridged.proxy.sent import Sent
 from unabridged.proxy.shelf import MemoryShelf
 from unabridged.proxy.workers import Workers
 
@@ -39,11 +41,13 @@ def abridger(workers: Workers, shelf: MemoryShelf | None = None, **steps: Any) -
         workers=workers,
         shelf=lambda owner: values,
         counter=lambda model, tokenizer: lambda text: len(text.split()),
-        scorer=lambda policy: None,
-        encoder=lambda policy: lambda: None,
-        classifier=lambda policy, wrap: lambda: None,
-        reranker=lambda policy: lambda: None,
-        scorer_name=lambda compressor, policy: "",
+        models=Models(
+            scorer=lambda policy: None,
+            encoder=lambda policy: lambda: None,
+            classifier=lambda policy, wrap: lambda: None,
+            reranker=lambda policy: lambda: None,
+        ),
+        revision=lambda compressor, policy: "",
         run=run_job,
     )
 

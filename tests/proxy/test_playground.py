@@ -38,7 +38,7 @@ def playground(scorer: object = None, reranker: object = None) -> Playground:
         models=Models(
             scorer=lambda policy: (lambda: scorer) if scorer else None,  # type: ignore[arg-type, return-value]
             encoder=lambda policy: lambda: None,
-            classifier=lambda policy: lambda: None,
+            classifier=lambda policy, wrap: lambda: None,
             reranker=lambda policy: lambda: reranker,  # type: ignore[arg-type, return-value]
         ),
         counter=counter,

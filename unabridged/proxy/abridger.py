@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from unabridged.compression import body as bodies
 from unabridged.compression.body import Body, Text
-from unabridged.compression.cached_classifier import CachedClassifier
-from unabridged.compression.cached_encoder import CachedEncoder
-from unabridged.compression.cached_scorer import CachedScorer
-from unabridged.compression.classifier import Classifier
-from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Count, untouched
 from unabridged.compression.once import Unreadable, once
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Prompt
-from unabridged.compression.reranker import Reranker
-from unabridged.compression.scorer import Scorer
 from unabridged.policies.choose import Choice
 from unabridged.policies.policy import Policy
 from unabridged.proxy import plans, prefixes
@@ -36,53 +29,13 @@ from unabridged.proxy.contexts import (
 from unabridged.proxy.detail import Seen
 from unabridged.proxy.gate import Gate, discounts, reckoning
 from unabridged.proxy.plans import Whole
+from unabridged.proxy.policy_models import Models, bare
 from unabridged.proxy.prefixes import Known, Mark
 from unabridged.proxy.price import Price
-from unabridged.proxy.receipt import CacheDepth, CacheUse
+from unabridged.proxy.receipt import CacheDepth
+from unabridged.proxy.sent import Sent, by_kind, provider_cache, why_untouched
 from unabridged.proxy.steps import Progress, StepFailed, Steps
 from unabridged.proxy.workers import DeadlineMissed, QueueFull, Workers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """The body that goes to the upstream, and how it came about."""
-
-    body: bytes
-    compressed: Compressed | None = None
-    """What recovery needs; None: the body is the caller's own, and so is the answer."""
-    tokens_before: Mapping[str, int] = field(default_factory=dict)
-    """By kind of segment; empty if nothing was counted."""
-    tokens_after: Mapping[str, int] = field(default_factory=dict)
-    asked: int | None = None
-    cache: CacheUse = "off"
-    depth: CacheDepth = ""
-    gate: Gate = field(default_factory=Gate)
-    cached: ProviderCache | None = None
-    """What the provider has likely in its cache of this prompt; None: nothing is known."""
-    note: Callable[[], None] | None = None
-    """To be called in a thread once the upstream has taken the body: the next request of the
-    conversation will know."""
-    reason: str = ""
-    """Why the body is the caller's own; empty if it was shortened."""
-    failed_step: str = ""
-    milliseconds: Mapping[str, float] = field(default_factory=dict)
-    seen: Seen | None = None
-    """The prompt as it was found, shortened or not; None: our work did not get so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderCache:
-    """Tokens of a prompt that the provider has likely in its cache."""
-
-    uncut: int
-    """Had it always been sent as it came."""
-    sent: int
-    """As it is sent."""
-
-    def without_us(self, seen: int) -> int:
-        """What it would have had of the uncut prompt, given what it has `seen` of the one that
-        was sent: one that has nothing of what it should have would have had nothing either."""
-        return 0 if self.sent and not seen else self.uncut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +74,8 @@ class Abridger:
     """What an owner has in the store."""
     counter: Callable[[str, str | None], Count]
     """(model, the upstream's tokenizer) -> counts tokens."""
-    scorer: Callable[[Policy], Callable[[], Scorer] | None]
-    """Gives what loads the policy's causal model; None: there is none."""
-    encoder: Callable[[Policy], Callable[[], Encoder | None]]
-    """Gives the policy's sentence encoder, or None while there is none."""
-    classifier: Callable[
-        [Policy, Callable[[Classifier], Classifier]], Callable[[], Classifier | None]
-    ]
-    """(policy, what is put around a classifier) -> gives what judges the policy's words, or None
-    while nothing does."""
-    reranker: Callable[[Policy], Callable[[], Reranker | None]]
-    """Gives the policy's cross-encoder, or None while there is none."""
-    scorer_name: Callable[[str, Policy], str]
+    models: Models
+    revision: Callable[[str, Policy], str]
     """(compressor, policy) -> the weights the outcome depends on; empty: on none."""
     run: Run
     """Computes a job with the compressor of a name."""
@@ -187,11 +130,11 @@ class Abridger:
         compressed = whole.compressed
         counted = Sent(
             body=b"",
-            tokens_before=_by_kind(compressed, compressed.tokens_before),
-            tokens_after=_by_kind(compressed, compressed.tokens_after),
+            tokens_before=by_kind(compressed, compressed.tokens_before),
+            tokens_after=by_kind(compressed, compressed.tokens_after),
             asked=whole.plan.asked,
             gate=whole.gate,
-            cached=_provider_cache(whole.marks, known, self._price(task)),
+            cached=provider_cache(whole.marks, known, self._price(task)),
             note=self._noting(task, whole, scope),
             seen=Seen(compressed=compressed, plan=whole.plan),
         )
@@ -260,6 +203,7 @@ class Abridger:
         with during("gate"):
             gate, found, known = self._gate(task, body, prompt, plan, scope)
             left = plan.without(len(gate.held)) if gate.held else plan
+        models = self.models.remembering(task.looking("scores"), scope.seconds)
         with during("compress"):
             compressed = gate.onto(
                 steps.compress(
@@ -267,10 +211,10 @@ class Abridger:
                     left,
                     policy,
                     count,
-                    scorer=self._scorer(task, scope),
-                    encoder=self._encoder(task, scope),
-                    classifier=self._classifier(task, scope),
-                    reranker=self.reranker(policy),
+                    scorer=models.scorer(policy),
+                    encoder=models.encoder(policy),
+                    classifier=models.classifier(policy, bare),
+                    reranker=models.reranker(policy),
                     run=remembering(self.run, scope, task.looking("segment")),
                     checkpoint=task.checkpoint,
                 )
@@ -281,7 +225,7 @@ class Abridger:
         return Whole(
             compressed=compressed,
             plan=plan,
-            why=_why_untouched(compressed, plan),
+            why=why_untouched(compressed, plan),
             gate=gate,
             marks=measured,
         ), known
@@ -350,35 +294,6 @@ class Abridger:
             seconds=int(upstream.cache_seconds),
         )
 
-    def _scorer(self, task: Task, scope: Scope) -> Callable[[], Scorer] | None:
-        """The policy's causal model, remembering its scores."""
-        load = self.scorer(task.choice.policy)
-        if load is None or scope.seconds == 0:
-            return load
-        store, seconds = task.looking("scores"), scope.seconds
-        return lambda: CachedScorer(load(), store, seconds=seconds)
-
-    def _encoder(self, task: Task, scope: Scope) -> Callable[[], Encoder | None]:
-        """The policy's sentence encoder, remembering the vectors of passages."""
-        give = self.encoder(task.choice.policy)
-        if scope.seconds == 0:
-            return give
-        store, seconds = task.looking("scores"), scope.seconds
-
-        def cached() -> Encoder | None:
-            encoder = give()
-            return None if encoder is None else CachedEncoder(encoder, store, seconds=seconds)
-
-        return cached
-
-    def _classifier(self, task: Task, scope: Scope) -> Callable[[], Classifier | None]:
-        """The policy's token classifier, remembering what it makes of texts."""
-        policy = task.choice.policy
-        if scope.seconds == 0:
-            return self.classifier(policy, lambda each: each)
-        store, seconds = task.looking("scores"), scope.seconds
-        return self.classifier(policy, lambda each: CachedClassifier(each, store, seconds=seconds))
-
     def warm(self, choice: Choice) -> None:
         """Runs once over a prompt of no interest, so that what is loaded lazily (tokenizers,
         compressors) is there when the first request comes. Slow; raises StepFailed."""
@@ -391,7 +306,7 @@ class Abridger:
         return Scope(
             policy_version=policy_version(policy),
             tokenizer=f"{task.choice.upstream.tokenizer} {task.model}",
-            scorer=lambda compressor: self.scorer_name(compressor, policy),
+            scorer=lambda compressor: self.revision(compressor, policy),
             seconds=policy.cache_seconds,
         )
 
@@ -400,40 +315,6 @@ def _version(scope: Scope, task: Task) -> str:
     """Of the rules by which a prompt is cut."""
     weights = scope.scorer(task.choice.policy.compressor)
     return f"{scope.policy_version} {weights} {scope.tokenizer}"
-
-
-def _provider_cache(
-    found: tuple[Mark, ...], known: list[Known | None], price: Price | None
-) -> ProviderCache | None:
-    """None if no beginning of the prompt went out lately."""
-    pairs = [(m, k) for m, k in zip(found, known, strict=True) if k is not None]
-    if not pairs or price is None:
-        return None
-    uncut = max(k.whole for _, k in pairs)
-    sent = max((k.sent for m, k in pairs if k.cut == m.cut), default=0)
-    least = price.cache_minimum
-    return ProviderCache(uncut=uncut if uncut >= least else 0, sent=sent if sent >= least else 0)
-
-
-def _by_kind(compressed: Compressed, counts: tuple[int, ...]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for segment, count in zip(compressed.prompt.segments, counts, strict=True):
-        found[segment.kind] = found.get(segment.kind, 0) + count
-    return found
-
-
-def _why_untouched(compressed: Compressed, plan: Plan) -> str:
-    """Why the original is sent although nothing failed; empty if something was cut."""
-    if sum(compressed.tokens_after) < sum(compressed.tokens_before):
-        return ""
-    longest = max(
-        range(len(compressed.why)), key=lambda i: compressed.tokens_before[i], default=None
-    )
-    if compressed.prompt.note or plan.why:
-        segments = compressed.prompt.segments
-        kept = segments[longest].why if longest is not None and segments[longest].protected else ""
-        return "; ".join(filter(None, (compressed.prompt.note or plan.why, kept)))
-    return "nothing was found to cut" if longest is None else compressed.why[longest]
 
 
 def _check(rendered: str, original: str, surface: str) -> None:

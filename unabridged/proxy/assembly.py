@@ -28,7 +28,7 @@ from unabridged.proxy.page import Page
 from unabridged.proxy.page_access import PageAccess
 from unabridged.proxy.page_trials import PageTrials
 from unabridged.proxy.page_views import PageViews
-from unabridged.proxy.playground import Models, Playground
+from unabridged.proxy.playground import Playground
 from unabridged.proxy.receipt import Receipts
 from unabridged.proxy.receipt_book import ReceiptBook
 from unabridged.proxy.restore import Restorer
@@ -195,25 +195,16 @@ class Assembly:
             workers=self.compressing,
             shelf=self.shelves.of,
             counter=counter,
-            scorer=self.seams.scorer.of,
-            encoder=self.seams.encoder.of,
-            classifier=self.seams.classifier.of,
-            reranker=self.seams.reranker.of,
-            scorer_name=self.seams.revision,
+            models=self.seams.models,
+            revision=self.seams.revision,
             run=run_job,
             price=self.treasury.spendings.till.prices.get,
         )
 
     @cached_property
     def _playground(self) -> Playground:
-        models = Models(
-            scorer=self.seams.scorer.of,
-            encoder=self.seams.encoder.of,
-            classifier=self.seams.classifier.of,
-            reranker=self.seams.reranker.of,
-        )
         prices = self.treasury.spendings.till.prices
-        return Playground(models=models, counter=counter, prices=prices)
+        return Playground(models=self.seams.models, counter=counter, prices=prices)
 
     @cached_property
     def _views(self) -> PageViews:

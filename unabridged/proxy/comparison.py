@@ -13,7 +13,6 @@ from unabridged.compression.prompt import Compressed
 from unabridged.policies.budget import Scopes
 from unabridged.policies.choose import PASS_THROUGH, Choice
 from unabridged.policies.config import Config
-from unabridged.proxy.abridger import Sent
 from unabridged.proxy.admin import BadCall
 from unabridged.proxy.callers import OPEN_ORG
 from unabridged.proxy.detail import Heard, edit_rows, texts_of
@@ -30,6 +29,7 @@ from unabridged.proxy.page_answers import Comparison, Question, Reply
 from unabridged.proxy.playground import Playground
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.refusal import Refusal
+from unabridged.proxy.sent import Sent
 from unabridged.proxy.spending import Spendings
 from unabridged.proxy.upstream import Call
 from unabridged.recovery.answer import Edit, restore_answer

@@ -8,7 +8,6 @@ from starlette.types import Send
 
 from unabridged.compression.body import BadBody, Body, read
 from unabridged.policies.choose import Choice
-from unabridged.proxy.abridger import Sent
 from unabridged.proxy.callers import scopes
 from unabridged.proxy.decode import Came
 from unabridged.proxy.dialect import dialect_of
@@ -19,6 +18,7 @@ from unabridged.proxy.keys import Key
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.relay import pass_on
 from unabridged.proxy.request import Request
+from unabridged.proxy.sent import Sent
 from unabridged.proxy.spending import Spending, Spendings
 from unabridged.proxy.upstream import Call, Upstream
 

@@ -14,7 +14,7 @@ from unabridged.compression.body import Body
 from unabridged.policies.asked import HEADERS, Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
-from unabridged.proxy.abridger import Abridger, Sent
+from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.callers import scopes, shelf_owner, tenant
 from unabridged.proxy.decode import Came
 from unabridged.proxy.detail import Detail, heard
@@ -39,6 +39,7 @@ from unabridged.proxy.receipt import Draft, Receipts, receipt_headers
 from unabridged.proxy.relay import Chain, Untouched, pass_on
 from unabridged.proxy.request import Request
 from unabridged.proxy.restore import Index, Restorer
+from unabridged.proxy.sent import Sent
 from unabridged.proxy.spending import Spending, Spendings
 from unabridged.proxy.surface import Surface
 from unabridged.proxy.tracing import Tracing

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from unabridged.proxy.abridger import Sent
 from unabridged.proxy.headers import Headers
+from unabridged.proxy.sent import Sent
 
 LONGEST = 4000
 """Bytes of the header at most: servers and clients refuse heads of more than 8 to 16 KB."""

@@ -36,7 +36,8 @@ from unabridged.proxy.page_answers import (
     TrialResult,
     UpstreamRow,
 )
-from unabridged.proxy.playground import Models, Playground
+from unabridged.proxy.playground import Playground
+from unabridged.proxy.policy_models import Models, bare
 from unabridged.proxy.receipt_book import ReceiptBook
 
 LARGEST = 8 * 2**20
@@ -110,7 +111,7 @@ class PageTrials:
                     key=pasted.key,
                     scorer=lambda source: models.scorer(Policy(scorer=source)),
                     encoder=lambda source: models.encoder(Policy(encoder=source)),
-                    classifier=lambda source: models.classifier(Policy(classifier=source)),
+                    classifier=lambda source: models.classifier(Policy(classifier=source), bare),
                     reranker=lambda source: models.reranker(Policy(reranker=source)),
                 )
             except (NotARequest, BadAsk, UnknownPolicy, NotAllowed) as error:

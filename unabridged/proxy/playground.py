@@ -12,16 +12,15 @@ import numpy as np
 from unabridged.abridge import Abridged, abridge, is_body, model_of, policy_for
 from unabridged.compression.classifier import Classifier, Judged
 from unabridged.compression.compress import COMPRESSORS, SCORED, UnknownCompressor
-from unabridged.compression.encoder import Encoder
 from unabridged.compression.job import Cancelled, Count
 from unabridged.compression.prompt import Compressed, Span
-from unabridged.compression.reranker import Reranker
 from unabridged.compression.scorer import Scorer, TokenScores
 from unabridged.compression.sentences import words
 from unabridged.policies.policy import Policy
 from unabridged.proxy.admin import BadCall, NotPossible
 from unabridged.proxy.detail import Seen, kept_segments, segment_rows
 from unabridged.proxy.page_answers import Trial, TrialResult, TrialSegment, Word
+from unabridged.proxy.policy_models import Models, Wrap, bare
 from unabridged.proxy.price import Prices
 from unabridged.proxy.usage import PER_NANO
 from unabridged.proxy.workers import DeadlineMissed, QueueFull, Workers
@@ -62,16 +61,6 @@ T = TypeVar("T")
 M = TypeVar("M")
 Said = Mapping[str, TokenScores]
 """What a scorer said of each text that it read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Models:
-    """What loads the models of a policy, to be overheard."""
-
-    scorer: Callable[[Policy], Callable[[], Scorer] | None]
-    encoder: Callable[[Policy], Callable[[], Encoder | None]]
-    classifier: Callable[[Policy], Callable[[], Classifier | None]]
-    reranker: Callable[[Policy], Callable[[], Reranker | None]]
 
 
 class Overheard:
@@ -145,7 +134,7 @@ class Playground:
                 question=question or None,
                 scorer=models.scorer(policy),
                 encoder=models.encoder(policy),
-                classifier=models.classifier(policy),
+                classifier=models.classifier(policy, bare),
                 reranker=models.reranker(policy),
             )
 
@@ -162,8 +151,8 @@ class Playground:
             load = self.models.scorer(policy)
             return None if load is None else lambda: self._heard(Overheard(load()), overheard)
 
-        def classifier(policy: Policy) -> Callable[[], Classifier | None]:
-            load = self.models.classifier(policy)
+        def classifier(policy: Policy, wrap: Wrap) -> Callable[[], Classifier | None]:
+            load = self.models.classifier(policy, wrap)
 
             def heard() -> Classifier | None:
                 ready = load()

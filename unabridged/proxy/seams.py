@@ -15,6 +15,7 @@ from unabridged.proxy.classifiers import Classifiers
 from unabridged.proxy.encoders import Encoders
 from unabridged.proxy.installed import load_classifier
 from unabridged.proxy.loading import Seam
+from unabridged.proxy.policy_models import Models
 from unabridged.proxy.rerankers import Rerankers
 from unabridged.proxy.scorers import Scorers
 from unabridged.proxy.weights import default_home
@@ -28,6 +29,16 @@ class Seams:
     encoder: Encoders
     classifier: Classifiers
     reranker: Rerankers
+
+    @property
+    def models(self) -> Models:
+        """What gives them."""
+        return Models(
+            scorer=self.scorer.of,
+            encoder=self.encoder.of,
+            classifier=self.classifier.of,
+            reranker=self.reranker.of,
+        )
 
     def begin(self, policy: Policy) -> None:
         """Begins to load what the policy's compressor needs."""

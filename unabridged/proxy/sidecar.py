@@ -24,7 +24,7 @@ from unabridged.policies.choose import PASS_THROUGH, Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.policies.policy import Frozen, Share
 from unabridged.proxy import kong
-from unabridged.proxy.abridger import Abridger, Sent
+from unabridged.proxy.abridger import Abridger
 from unabridged.proxy.decode import decode
 from unabridged.proxy.errors import BadBody, NotFound
 from unabridged.proxy.exchange import by_key
@@ -33,6 +33,7 @@ from unabridged.proxy.keys import LOOPBACK, Key
 from unabridged.proxy.originals import Originals
 from unabridged.proxy.receipt import Draft, Receipts
 from unabridged.proxy.request import PREFIX, Request
+from unabridged.proxy.sent import Sent
 
 COMPRESS, RETRIEVE = PREFIX + "/compress", PREFIX + "/retrieve/"
 _KINDS = {"messages": "chat", "input": "responses", "prompt": "completions"}

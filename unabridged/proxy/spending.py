@@ -16,7 +16,6 @@ from unabridged.policies.budget import Scopes
 from unabridged.policies.choose import Choice
 from unabridged.policies.config import Config, Route
 from unabridged.policies.tighten import model_for, tighten
-from unabridged.proxy.abridger import ProviderCache, Sent
 from unabridged.proxy.caps import Caps, squeezed
 from unabridged.proxy.drain import drained
 from unabridged.proxy.errors import BadBody
@@ -25,6 +24,7 @@ from unabridged.proxy.headers import Headers, first
 from unabridged.proxy.ledger import Basis, plain
 from unabridged.proxy.receipt import Draft
 from unabridged.proxy.relay import Filter
+from unabridged.proxy.sent import ProviderCache, Sent
 from unabridged.proxy.sse import is_event_stream
 from unabridged.proxy.till import Admission, Charge, Outcome, Till
 from unabridged.proxy.upstream import Call, Opened, Upstream
