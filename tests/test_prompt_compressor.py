@@ -209,7 +209,7 @@ def test_parts_in_tags_have_their_own_rates(compressor: PromptCompressor) -> Non
 
 
 @given(st.text(alphabet=st.sampled_from("ab <>/=,.\n\r한"), max_size=30), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_whatever_stands_outside_of_tags_stays_text(text: str, tagged: bool) -> None:
     around = f"<llmlingua, rate=0.5>{text}</llmlingua>" if tagged else f"<llmlingua{text}"
     parts = structured(around)
@@ -435,7 +435,7 @@ def test_a_rate_of_0_in_a_tag_keeps_nothing_of_that_part(compressor: PromptCompr
     st.lists(st.sampled_from(["mill ", "a tide ", " and", "x\n", " b "]), min_size=1, max_size=9),
     st.sampled_from([0.2, 0.5, 0.8]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_words_run_together_between_parts(pieces: list[str], rate: float) -> None:
     compressor = PromptCompressor(scorer=Lengths(), count=count)
     tagged = "".join(f"<llmlingua, rate={rate}>{piece}</llmlingua>{piece}" for piece in pieces)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,7 +50,6 @@ def test_a_document_that_only_repeats_goes_with_its_head_and_costs_nothing():
     assert cut.why[1] == "auto, lossless: repeats what stands before it"
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=120), max_size=4), st.integers(0, 60))
 def test_spans_are_valid_and_within_budget_for_any_text(texts: list[str], tokens: int):
     work = job(texts, tokens, "word", head="D: ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unabridged.compression.blocks import (
@@ -29,7 +29,6 @@ def job(text: str, kind: Kind = "document", head: int = 0, **policy: object) -> 
 
 
 @given(st.text(alphabet=st.sampled_from("ab 등。.\n5%`<{"), max_size=300))
-@settings(deadline=None)
 def test_blocks_and_their_words_tile_the_text(text: str) -> None:
     work = job(text)
     blocks = blocks_of(work)

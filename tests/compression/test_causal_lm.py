@@ -114,9 +114,7 @@ def test_marks_of_the_model_in_a_text_are_text(scorer: CausalScorer) -> None:
 
 
 @given(text=st.text(max_size=80))
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_spans_are_in_order_and_cover_every_character(scorer: CausalScorer, text: str) -> None:
     [scores] = scorer.score([text])
     covered: set[int] = set()

@@ -193,7 +193,6 @@ conversations = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(conversations, st.sampled_from(MODEL_FREE), st.floats(0.05, 1), st.floats(0, 0.5))
 def test_laws_hold_for_any_conversation(
     turns: list[list[tuple[Kind, str]]], name: str, rate: float, min_saving: float
@@ -381,7 +380,7 @@ STRANGE = [
 
 @pytest.mark.parametrize("name", ["extractive", "auto", "llmlingua", "longllmlingua", "llmlingua2"])
 @given(st.lists(st.sampled_from(STRANGE), min_size=1, max_size=8).map(" ".join), st.floats(0.1, 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_no_character_is_broken_or_invented_in_any_language(name: str, text: str, rate: float):
     done = run(prompt(("document", text)), policy(name, rate=rate), scorer=Even, classifier=Judging)
     sent, clusters = done.text(0), iter(regex.findall(r"\X", text))

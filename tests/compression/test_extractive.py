@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from unabridged.compression.extractive import extractive
@@ -112,7 +112,6 @@ ANY_TEXT = st.one_of(
 TEXTS = st.lists(ANY_TEXT, max_size=4)
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(0, 200), st.sampled_from(["", "word", "漢字 문장", "12.5"]))
 def test_spans_are_valid_within_budget_and_cut_nothing_protected(
     texts: list[str], tokens: int, question: str
@@ -133,7 +132,6 @@ def test_spans_are_valid_within_budget_and_cut_nothing_protected(
     assert extractive(work) == cut
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(0, 150), st.integers(0, 150))
 def test_a_smaller_budget_keeps_a_subset(texts: list[str], a: int, b: int):
     plain = [text.replace('"', "").replace("`", "") for text in texts]

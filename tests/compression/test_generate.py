@@ -52,7 +52,7 @@ def test_a_mark_of_the_template_in_a_message_is_text(model: ChatModel) -> None:
 
 
 @given(content=st.text(max_size=40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_every_character_of_a_message_reaches_the_model(model: ChatModel, content: str) -> None:
     ids = model.encode([{"role": "user", "content": content}])
     said = model._plain.decode(ids, skip_special_tokens=False)

@@ -121,7 +121,7 @@ def test_a_budget_that_fits_changes_nothing() -> None:
     text=st.text(alphabet=st.sampled_from('ab 등대港。.\n\r👩‍👧é\u0301not5%<|`"{'), max_size=120),
     tokens=st.integers(0, 60),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_what_is_kept_are_spans_of_the_text(text: str, tokens: int) -> None:
     document = segment(text)
     [spans] = cut(document, tokens=tokens).kept
@@ -130,7 +130,7 @@ def test_what_is_kept_are_spans_of_the_text(text: str, tokens: int) -> None:
 
 
 @given(small=st.integers(0, 150), more=st.integers(0, 100), question=st.sampled_from(["", "book"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_smaller_budget_keeps_a_part_of_what_a_larger_one_keeps(
     small: int, more: int, question: str
 ) -> None:

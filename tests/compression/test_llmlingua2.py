@@ -67,7 +67,7 @@ def test_the_likeliest_words_stay() -> None:
     assert short.split() == ["harbour", "tides", "book"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 60), st.sampled_from([STORY, KOREAN, f"{STORY} {KOREAN}", "a\r\n\n b 👩‍👩‍👧!"])
 )

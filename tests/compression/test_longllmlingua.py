@@ -208,7 +208,7 @@ def test_shares_are_clamped_and_fall(
     delta=st.sampled_from([0.0, 0.3, 0.5]),
     budget=st.sampled_from(["*1", "*2", "+5", "+100"]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_budget_holds_whatever_clamping_does(tokens: int, delta: float, budget: str) -> None:
     work = job(
         *DOCUMENTS,
@@ -222,7 +222,7 @@ def test_the_budget_holds_whatever_clamping_does(tokens: int, delta: float, budg
 
 
 @given(small=st.integers(0, 60), more=st.integers(0, 30), delta=st.sampled_from([0.0, 0.3]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_smaller_budget_keeps_a_part_of_what_a_larger_one_keeps(
     small: int, more: int, delta: float
 ) -> None:

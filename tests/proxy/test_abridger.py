@@ -85,9 +85,7 @@ def test_when_nothing_is_cut_the_reason_of_the_longest_segment_is_told(workers: 
 REAL = {"split": split, "allot": allot, "compress": compress, "render": render}
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=40), max_size=12), st.text(max_size=20))
 def test_any_prompt_leaves_as_json_that_is_never_longer(
     workers: Workers, documents: list[str], question: str

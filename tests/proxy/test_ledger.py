@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ledger_world import ALICE, NOW, cost, hold
 
@@ -35,7 +35,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(steps)
 def test_whatever_happens_no_limit_is_passed_and_the_sums_agree(
     told: list[tuple[str, int, int]],

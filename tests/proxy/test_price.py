@@ -164,7 +164,7 @@ def test_every_model_of_the_map_can_be_read(prices: Prices) -> None:
         assert all(isinstance(rate, int) and rate >= 0 for rate in price.rates.values())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.decimals(min_value=0, max_value=1000, places=6))
 def test_a_price_a_million_is_never_rounded_down(dollars: Decimal) -> None:
     found = of({}, x=Override(input=dollars, output=dollars)).get("x")

@@ -41,7 +41,7 @@ def test_any_body_is_relayed_unchanged_both_ways(upstream: FakeUpstream, serve: 
     proxy = serve()
     with httpx.Client(base_url=proxy.url) as client:
 
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         @given(BODIES, BODIES)
         def check(asked: bytes, answered: bytes) -> None:
             upstream.reply(answer(answered))

@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cut_prompts import COMPRESSED, ORIGINAL
 
 from unabridged.recovery.index import Index
-
-# A busy machine is no bug: how long an example takes is the benchmark's business.
-settings.register_profile("recovery", deadline=None)
-settings.load_profile("recovery")
 
 
 @pytest.fixture(scope="session")

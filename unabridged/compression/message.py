@@ -6,20 +6,21 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from unabridged.compression.cues import about_text, asks, commands, needs_every_word, rules, width
+from unabridged.compression.cues import about_text, commands, rules, width
+from unabridged.compression.draft import Draft
+from unabridged.compression.loose import judge_loose
 from unabridged.compression.marks import Mark, gaps, llmlingua, numbered, outermost, outline, tags
 from unabridged.compression.passages import (
     Piece,
     divide,
     document,
     paragraphs,
-    speakers,
     tagged_document,
 )
 from unabridged.compression.prompt import Span
-from unabridged.compression.prose import LONGEST_REQUEST, is_source, peel, source_span
+from unabridged.compression.prose import peel
 from unabridged.compression.regions import (
     Region,
     behind_last,
@@ -28,35 +29,10 @@ from unabridged.compression.regions import (
     regions,
     units,
 )
-from unabridged.policies.policy import Kind
 
 _HEADING = re.compile(r"^[ \t]{0,3}(#{1,6})[ \t]+\S", re.MULTILINE)
-_SHORT_MESSAGE = 1200
 _LEAST_DOCUMENT = 60
 _LEAST_SYSTEM_DOCUMENT = 200
-
-
-@dataclass(slots=True)
-class _Draft:
-    """The pieces of a message while they are being found."""
-
-    text: str
-    system: bool
-    pieces: list[Piece] = field(default_factory=list)
-    loose: list[int] = field(default_factory=list)
-    """Indexes of the pieces that no mark has decided about."""
-
-    def add(self, kind: str, start: int, end: int, why: str) -> None:
-        if start < end:
-            self.pieces.append(Piece(kind=kind, start=start, end=end, why=why))  # type: ignore[arg-type]
-
-    def add_loose(self, start: int, end: int) -> None:
-        if start < end:
-            self.loose.append(len(self.pieces))
-            self.add("instruction", start, end, "no mark of anything else")
-
-    def has(self, *kinds: str) -> bool:
-        return any(p.kind in kinds for p in self.pieces)
 
 
 def pieces(text: str, lo: int = 0, hi: int | None = None, *, system: bool = False) -> list[Piece]:
@@ -90,14 +66,9 @@ def _unmarked(text: str, lo: int, hi: int, *, system: bool) -> list[Piece]:
         run = _numbered_passages(text, lo, hi)
         if not any(_inside(m.start, shown) for m in run):
             marks = outermost([*marks, *run])
-    draft = _Draft(text=text, system=system)
+    draft = Draft(text=text, system=system)
     _place(draft, regions(marks, lo, hi))
-    _judge_loose(draft)
-    if not system and not draft.has("document", "demonstration"):
-        _prose(draft)
-    _find_question(draft)
-    if not system:
-        _every_word(draft)
+    judge_loose(draft)
     return draft.pieces
 
 
@@ -140,7 +111,7 @@ def _numbered_passages(text: str, lo: int, hi: int) -> list[Mark]:
     return []
 
 
-def _place(draft: _Draft, found: list[Region]) -> None:
+def _place(draft: Draft, found: list[Region]) -> None:
     text = draft.text
     taken: dict[int, tuple[int, int, str]] = {}
     for a, b in example_marks(found):
@@ -168,7 +139,7 @@ def _place(draft: _Draft, found: list[Region]) -> None:
 
 
 def _demonstration(
-    draft: _Draft, found: Sequence[Region], end: int, why: str, *, more: bool
+    draft: Draft, found: Sequence[Region], end: int, why: str, *, more: bool
 ) -> None:
     start = found[0].start
     mark = found[0].mark
@@ -182,7 +153,7 @@ def _demonstration(
     draft.add_loose(end, found[-1].end)
 
 
-def _region(draft: _Draft, found: Sequence[Region], number: int) -> None:
+def _region(draft: Draft, found: Sequence[Region], number: int) -> None:
     region = found[number]
     mark = region.mark
     if mark is None:
@@ -197,7 +168,7 @@ def _region(draft: _Draft, found: Sequence[Region], number: int) -> None:
         draft.add("question", region.start, region.end, mark.why)
 
 
-def _examples(draft: _Draft, region: Region) -> None:
+def _examples(draft: Draft, region: Region) -> None:
     text, mark = draft.text, region.mark
     assert mark is not None
     draft.add("format", region.start, region.inner, mark.why)
@@ -230,7 +201,7 @@ def _examples(draft: _Draft, region: Region) -> None:
         draft.add_loose(close, region.end)
 
 
-def _documents(draft: _Draft, found: Sequence[Region], number: int) -> None:
+def _documents(draft: Draft, found: Sequence[Region], number: int) -> None:
     text, region = draft.text, found[number]
     mark = region.mark
     assert mark is not None
@@ -335,101 +306,3 @@ def _single_paragraphs(text: str, found: Sequence[Region], number: int) -> bool:
         if r.role == "documents" and r.mark and r.mark.single
     ]
     return bool(before) and all(len(paragraphs(text, r.start, r.end)) == 1 for r in before)
-
-
-def _judge_loose(draft: _Draft) -> None:
-    """Text without a mark: white space is format, what follows the documents is the question
-    if none is marked, and a paragraph that asks is one too."""
-    asked = draft.has("question")
-    material = [i for i, p in enumerate(draft.pieces) if p.kind in ("document", "demonstration")]
-    for number in draft.loose:
-        piece = draft.pieces[number]
-        words = draft.text[piece.start : piece.end]
-        if not words.strip():
-            draft.pieces[number] = replace(piece, kind="format", why="white space")
-        elif material and not asked and not draft.system and number > material[-1]:
-            draft.pieces[number] = replace(piece, kind="question", why="follows the documents")
-            asked = True
-
-
-def _find_question(draft: _Draft) -> None:
-    """Where no mark and no place tells, the last paragraph that asks is the question."""
-    if draft.system or draft.has("question"):
-        return
-    for number in reversed(range(len(draft.pieces))):
-        piece = draft.pieces[number]
-        if piece.kind != "instruction" or piece.protected:
-            continue
-        for start, end in reversed(paragraphs(draft.text, piece.start, piece.end)):
-            if (
-                asks(draft.text[start:end].rstrip())
-                and width(draft.text[start:end]) <= LONGEST_REQUEST
-            ):
-                new = [
-                    replace(piece, end=start),
-                    Piece(kind="question", start=start, end=end, why="ends with a question mark"),
-                    replace(piece, start=end),
-                ]
-                draft.pieces[number : number + 1] = [p for p in new if p.start < p.end]
-                return
-    speaking = [
-        i for i, p in enumerate(draft.pieces) if p.kind == "instruction" and not p.protected
-    ]
-    if speaking and width(draft.text[slice(*_span(draft.pieces[speaking[-1]]))]) <= _SHORT_MESSAGE:
-        last = speaking[-1]
-        draft.pieces[last] = replace(
-            draft.pieces[last], kind="question", why="the only short text beside the documents"
-            if draft.has("document", "demonstration") else "the whole message is short",
-        )  # fmt: skip
-
-
-def _span(piece: Piece) -> tuple[int, int]:
-    return piece.start, piece.end
-
-
-def _prose(draft: _Draft) -> None:
-    """Long text between a request in front and a request behind, without a mark."""
-    sizes = {i: draft.pieces[i].end - draft.pieces[i].start for i in draft.loose}
-    asked = [i for i, p in enumerate(draft.pieces) if p.kind == "question"]
-    if asked and asked[-1] == len(draft.pieces) - 1:
-        _behind_question(draft, asked[-1])
-    if not sizes or draft.has("document"):
-        return
-    number = max(sizes, key=lambda i: sizes[i])
-    piece = draft.pieces[number]
-    later = draft.has("question")
-    lo, hi = source_span(draft.text, piece.start, piece.end, later=later)
-    if not is_source(draft.text, (piece.start, piece.end), (lo, hi), later=later):
-        return
-    new: list[Piece] = []
-    if piece.start < lo:
-        new.append(replace(piece, end=lo, why="request in front of a long text"))
-    new.extend(divide(draft.text, lo, hi, "long text beside a request"))
-    if hi < piece.end:
-        kind: Kind = "instruction" if later else "question"
-        new.append(replace(piece, kind=kind, start=hi, why="request behind a long text"))
-    draft.pieces[number : number + 1] = new
-
-
-def _behind_question(draft: _Draft, number: int) -> None:
-    """A transcript may follow a leading question without a mark of its own."""
-    piece = draft.pieces[number]
-    first = paragraphs(draft.text, piece.start, piece.end)[0][1]
-    if first < piece.end and speakers(draft.text, first, piece.end):
-        new = divide(draft.text, first, piece.end, "transcript behind the question")
-        draft.pieces[number:] = [replace(piece, end=first), *new]
-
-
-def _every_word(draft: _Draft) -> None:
-    """A text that is to be translated or corrected must arrive whole."""
-    said = "\n".join(
-        draft.text[p.start : p.end] for p in draft.pieces if p.kind in ("instruction", "question")
-    )
-    if width(said) > 2000 or not needs_every_word(said) or asks(said):
-        return
-    draft.pieces[:] = [
-        replace(p, protected=True, why=f"{p.why}; the request needs every word")
-        if p.kind == "document"
-        else p
-        for p in draft.pieces
-    ]
