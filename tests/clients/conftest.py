@@ -24,6 +24,10 @@ PARAGRAPHS = [
 SENTENCE = "The Forth Bridge was designed by Fowler and Baker."
 
 
+NO_DIGITS = str.maketrans("0123456789", "ghijklmnop")
+"""A digit in a question would ask for the document of that number."""
+
+
 class Ask:
     """One request of a test: `text` is the prompt, `came()` what the upstream saw of it."""
 
@@ -31,7 +35,7 @@ class Ask:
         self.url = os.environ["UNABRIDGED_TEST_URL"]
         self.key = os.environ["UNABRIDGED_TEST_KEY"]
         self.poor_key = os.environ["UNABRIDGED_TEST_POOR_KEY"]
-        self.mark = uuid.uuid4().hex[:10]
+        self.mark = uuid.uuid4().hex[:10].translate(NO_DIGITS)
 
     def text(self, case: str = "say") -> str:
         """A prompt with documents to cut and a question that says what should happen."""
