@@ -70,6 +70,16 @@ def test_what_the_provider_caches_is_protected_and_says_so() -> None:
     assert not said[1].protected
 
 
+def test_a_cache_mark_counts_on_what_holds_no_text_too() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    picture = {"type": "image_url", "image_url": {"url": "x"}, **mark}
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}], **mark}
+    for marked in ({"role": "user", "content": [picture]}, call):
+        said = _said([{"role": "user", "content": LONG}, marked, {"role": "user", "content": LONG}])
+        assert [one.protected for one in said] == [True, False]
+    assert not _said([{"role": "user", "content": LONG, "cache_control": None}])[0].protected
+
+
 def test_refusals_images_tool_calls_and_unknown_roles_are_left_alone() -> None:
     messages = [
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}, "odd"]},

@@ -65,6 +65,25 @@ def test_nothing_up_to_the_last_cache_mark_is_rewritten() -> None:
     ]
 
 
+def test_a_cache_mark_counts_on_what_holds_no_text_too() -> None:
+    picture = {"type": "image", "source": {"type": "base64", "data": "AAAA"}}
+    call = {"type": "tool_use", "id": "1", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "1"}
+    for marked in (
+        user(text("b"), {**picture, **MARK}),
+        {"role": "assistant", "content": [text("b"), {**call, **MARK}]},
+        user(text("b"), {**result, **MARK}),
+        user({**result, "content": [text("b", **MARK)]}),
+        user({**result, "content": [text("b"), {**picture, **MARK}]}),
+    ):
+        found = said({"messages": [user(text("a")), marked, user(text("c"))]})
+        assert found == [("a", "kept"), ("b", "kept"), ("c", "user")]
+
+
+def test_a_cache_mark_of_null_is_none() -> None:
+    assert said({"messages": [user(text("a", cache_control=None))]}) == [("a", "user")]
+
+
 def test_automatic_caching_keeps_everything() -> None:
     assert said({"messages": [user(text("a"))], **MARK}) == [("a", "kept")]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unabridged.compression.body import Body, Text
-from unabridged.compression.speech import Speech, by_index, forced, spoken, up_to_mark
+from unabridged.compression.speech import Speech, by_index, forced, marks, spoken, up_to_mark
 from unabridged.policies.policy import Kind
 
 _TEXT_PARTS = ("text", "input_text")
@@ -20,7 +20,7 @@ def speeches(body: Body, kinds: Mapping[int, Kind]) -> Iterator[Speech]:
         yield from up_to_mark(_marked(messages, by_index(kinds, len(messages))))
 
 
-def _marked(messages: list[Any], kinds: Mapping[int, Kind]) -> Iterator[tuple[Speech, bool]]:
+def _marked(messages: list[Any], kinds: Mapping[int, Kind]) -> Iterator[tuple[Speech | None, bool]]:
     begun = 0
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
@@ -29,18 +29,20 @@ def _marked(messages: list[Any], kinds: Mapping[int, Kind]) -> Iterator[tuple[Sp
         # A request ends before an answer of the assistant, be it words or a call of a tool.
         begun += role in ("user", "assistant")
         for text, mark in _texts(message):
+            if text is None:
+                yield None, mark
+                continue
             speech = spoken(text, role=role, turn=max(0, begun - 1), name=message.get("name"))
             yield forced(speech, kinds.get(index)), mark
 
 
-def _texts(message: dict[str, Any]) -> Iterator[tuple[Text, bool]]:
+def _texts(message: dict[str, Any]) -> Iterator[tuple[Text | None, bool]]:
+    """The texts of a message and whether each is marked; None for a part that is no text."""
     content = message.get("content")
     if isinstance(content, Text):
-        yield content, "cache_control" in message
+        yield content, False
     for part in content if isinstance(content, list) else ():
-        if (
-            isinstance(part, dict)
-            and isinstance(part.get("text"), Text)
-            and part.get("type") in _TEXT_PARTS
-        ):
-            yield part["text"], "cache_control" in part or "cache_control" in message
+        if isinstance(part, dict):
+            text = part.get("text") if part.get("type") in _TEXT_PARTS else None
+            yield text if isinstance(text, Text) else None, marks(part)
+    yield None, marks(message)

@@ -12,12 +12,13 @@ from unabridged.compression.speech import (
     Speech,
     by_index,
     forced,
+    marks,
     spoken,
     up_to_mark,
 )
 from unabridged.policies.policy import Kind
 
-_Marked = Iterator[tuple[Speech, bool]]
+_Marked = Iterator[tuple[Speech | None, bool]]
 
 
 def speeches(body: Body, kinds: Mapping[int, Kind]) -> Iterator[Speech]:
@@ -39,7 +40,7 @@ def _system(system: Any) -> _Marked:
         yield spoken(system, role="system", turn=0), False
     for block in _blocks(system):
         if isinstance(block.get("text"), Text):
-            yield spoken(block["text"], role="system", turn=0), "cache_control" in block
+            yield spoken(block["text"], role="system", turn=0), marks(block)
 
 
 def _messages(messages: list[Any], kinds: Mapping[int, Kind]) -> _Marked:
@@ -57,9 +58,10 @@ def _messages(messages: list[Any], kinds: Mapping[int, Kind]) -> _Marked:
         if isinstance(content, Text):
             yield forced(spoken(content, role=role, turn=turn), by_number.get(index)), False
         for block in blocks:
-            mark = "cache_control" in block
             for speech in _block(block, role, turn):
-                yield forced(speech, by_number.get(index)), mark
+                yield forced(speech, by_number.get(index)), False
+            # What a tool returns can be marked inside.
+            yield None, any(map(marks, (block, *_blocks(block.get("content")))))
 
 
 def _block(block: dict[str, Any], role: object, turn: int) -> Iterator[Speech]:

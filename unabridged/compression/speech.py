@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from unabridged.compression.body import Text
 from unabridged.policies.policy import Kind
@@ -78,10 +78,18 @@ def by_index(kinds: Mapping[int, Kind], count: int) -> dict[int, Kind]:
     return {index % count: kind for index, kind in kinds.items() if -count <= index < count}
 
 
-def up_to_mark(marked: Iterable[tuple[Speech, bool]]) -> Iterator[Speech]:
+def marks(block: Mapping[str, Any]) -> bool:
+    """True if a message or a part of one carries a mark for the provider's cache."""
+    return block.get("cache_control") is not None
+
+
+def up_to_mark(marked: Iterable[tuple[Speech | None, bool]]) -> Iterator[Speech]:
     """The speeches, none of them cut up to and with the last one that is marked for the
-    provider's cache: a cached prefix is worth its price only while its bytes stay the same."""
+    provider's cache: a cached prefix is worth its price only while its bytes stay the same.
+    None stands for what has no text to look into (a picture, a call of a tool) and can be
+    marked all the same."""
     found = list(marked)
     last = max((n for n, (_, mark) in enumerate(found) if mark), default=-1)
     for n, (speech, _) in enumerate(found):
-        yield speech if n > last or speech.named else speech.kept(CACHED)
+        if speech is not None:
+            yield speech if n > last or speech.named else speech.kept(CACHED)
