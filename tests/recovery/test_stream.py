@@ -114,6 +114,17 @@ def test_a_stream_cut_off_in_the_middle_gives_back_what_is_held() -> None:
     assert texts(out.removesuffix(b'data: {"choi'))[0] == "By Wilhelm"
 
 
+def test_words_that_come_with_a_call_keep_their_order() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    both = {"content": "He is Wilhelm Röntg", "tool_calls": [call]}
+    out = run(
+        event(delta("See the Treaty "))
+        + event({"index": 0, "delta": both, "finish_reason": None})
+        + event(stop(reason="tool_calls"))
+    )
+    assert texts(out)[0] == "See the Treaty He is Wilhelm Röntgen"
+
+
 def test_tool_calls_that_come_by_turns_stay_json() -> None:
     def call(n: int, text: str, **more: Any) -> bytes:
         part = {"index": n, **more, "function": {"arguments": text}}

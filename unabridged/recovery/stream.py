@@ -137,7 +137,12 @@ class StreamRestorer:
                 continue
             found = [self._delta(event, part) for part in chunk_parts(choice, n)]
             if any(d.part.call is not None for d in found):
-                before.append(self._release(number, only="content"))
+                # Words that come with a call stand before it and go with it.
+                words = [d for d in found if d.part.call is None]
+                for delta in words:
+                    delta.now += delta.channel.restorer.flush()
+                but = [d.channel for d in words]
+                before.append(self._release(number, only="content", but=but))
             deltas.extend(found)
             if choice.get("finish_reason") is not None:
                 for delta in found:
