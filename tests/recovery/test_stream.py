@@ -125,6 +125,12 @@ def test_words_that_come_with_a_call_keep_their_order() -> None:
     assert texts(out)[0] == "See the Treaty He is Wilhelm Röntgen"
 
 
+def test_nothing_is_lost_or_said_twice_at_a_chunk_of_another_shape() -> None:
+    odd = {"index": 0, "delta": {"content": " Röntg, so", "tool_calls": [None]}}
+    out = run(event(delta("Wilhelm")) + event(odd) + event(delta(" it is.")) + event(stop()))
+    assert texts(out)[0] == "Wilhelm Röntg, so it is."
+
+
 def test_tool_calls_that_come_by_turns_stay_json() -> None:
     def call(n: int, text: str, **more: Any) -> bytes:
         part = {"index": n, **more, "function": {"arguments": text}}

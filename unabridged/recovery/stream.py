@@ -127,7 +127,9 @@ class StreamRestorer:
     def _chunk(self, frame: Frame, event: dict[str, Any], choices: list[Any]) -> bytes:
         before: list[bytes] = []
         deltas: list[_Delta] = []
-        for n, choice in enumerate(choices):
+        # All of it is read first: what is no chunk must not have been taken in by half.
+        read_parts = [list(chunk_parts(choice, n)) for n, choice in enumerate(choices)]
+        for choice, parts in zip(choices, read_parts, strict=True):
             number = choice.get("index", 0)
             if choice.get("logprobs") is not None and number not in self._scored:
                 self._scored.add(number)
@@ -135,7 +137,7 @@ class StreamRestorer:
                 before.append(self._release(number))
             if number in self._scored:
                 continue
-            found = [self._delta(event, part) for part in chunk_parts(choice, n)]
+            found = [self._delta(event, part) for part in parts]
             if any(d.part.call is not None for d in found):
                 # Words that come with a call stand before it and go with it.
                 words = [d for d in found if d.part.call is None]
