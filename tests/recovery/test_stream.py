@@ -131,6 +131,12 @@ def test_nothing_is_lost_or_said_twice_at_a_chunk_of_another_shape() -> None:
     assert texts(out)[0] == "Wilhelm Röntg, so it is."
 
 
+def test_a_reason_to_finish_that_is_empty_is_none() -> None:
+    pieces = [{**delta(text), "finish_reason": ""} for text in ("Wilhelm", " Röntg, so")]
+    out = run(b"".join(map(event, pieces)) + event(stop()))
+    assert texts(out)[0] == "Wilhelm Röntgen, so"
+
+
 def test_tool_calls_that_come_by_turns_stay_json() -> None:
     def call(n: int, text: str, **more: Any) -> bytes:
         part = {"index": n, **more, "function": {"arguments": text}}

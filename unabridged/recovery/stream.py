@@ -146,7 +146,7 @@ class StreamRestorer:
                 but = [d.channel for d in words]
                 before.append(self._release(number, only="content", but=but))
             deltas.extend(found)
-            if choice.get("finish_reason") is not None:
+            if choice.get("finish_reason"):
                 for delta in found:
                     delta.now += delta.channel.restorer.flush()
                 before.append(self._release(number, but=[d.channel for d in found]))
@@ -215,7 +215,7 @@ def _only_text(event: dict[str, Any], deltas: list[_Delta]) -> bool:
     if len(deltas) != 1 or deltas[0].now or len(event["choices"]) != 1 or event.get("usage"):
         return False
     choice = event["choices"][0]
-    if choice.get("finish_reason") is not None:
+    if choice.get("finish_reason"):
         return False
     if deltas[0].part.name == "text":
         return True
