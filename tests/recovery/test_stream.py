@@ -137,6 +137,18 @@ def test_a_reason_to_finish_that_is_empty_is_none() -> None:
     assert texts(out)[0] == "Wilhelm Röntgen, so"
 
 
+def test_what_else_an_event_says_is_not_held_back_with_its_words() -> None:
+    out = run(
+        event({**delta("Wilhelm"), "token_ids": [1, 2]})
+        + event(delta(" Röntg"), citations=["https://example.com"])
+        + event({**delta(" said"), "content_filter_results": {}})
+        + event(stop())
+    )
+    assert texts(out)[0] == "Wilhelm Röntgen said"
+    assert events(out)[0]["choices"][0]["token_ids"] == [1, 2]
+    assert ["https://example.com"] in [e.get("citations") for e in events(out)]
+
+
 def test_tool_calls_that_come_by_turns_stay_json() -> None:
     def call(n: int, text: str, **more: Any) -> bytes:
         part = {"index": n, **more, "function": {"arguments": text}}

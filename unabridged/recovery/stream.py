@@ -210,13 +210,21 @@ class StreamRestorer:
         channel.seen = len(channel.restorer.edits)
 
 
+_NO_NEWS = frozenset(
+    {"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider",
+     "choices", "index", "delta", "text", "obfuscation"}
+)  # fmt: skip
+"""Keys of a chunk and its choice that every one of a stream has in the same words, or that
+belong to its text."""
+
+
 def _only_text(event: dict[str, Any], deltas: list[_Delta]) -> bool:
     """True if an event held one delta and nothing else, and all of that is held back."""
-    if len(deltas) != 1 or deltas[0].now or len(event["choices"]) != 1 or event.get("usage"):
+    if len(deltas) != 1 or deltas[0].now or len(event["choices"]) != 1:
         return False
     choice = event["choices"][0]
-    if choice.get("finish_reason"):
-        return False
+    if any(value for key, value in (*event.items(), *choice.items()) if key not in _NO_NEWS):
+        return False  # usage, a reason to finish, token ids, what a filter has found, ...
     if deltas[0].part.name == "text":
         return True
     if len(choice["delta"]) != 1:
