@@ -25,7 +25,7 @@ def run(stream: bytes, size: int = 10**9) -> bytes:
 
 
 def events(stream: bytes) -> list[dict[str, Any]]:
-    lines = stream.decode(errors="surrogatepass").replace("\r\n", "\n").split("\n")
+    lines = stream.decode().replace("\r\n", "\n").split("\n")
     return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
 
 
@@ -147,6 +147,14 @@ def test_what_else_an_event_says_is_not_held_back_with_its_words() -> None:
     assert texts(out)[0] == "Wilhelm Röntgen said"
     assert events(out)[0]["choices"][0]["token_ids"] == [1, 2]
     assert ["https://example.com"] in [e.get("citations") for e in events(out)]
+
+
+def test_half_a_character_that_is_held_back_is_written_as_an_escape() -> None:
+    half = b'data: {"choices":[{"index":0,"delta":{"content":"R\\u00f6ntg \\ud83d"}}]}\n\n'
+    other = half.replace(b"R\\u00f6ntg \\ud83d", b"\\ude00")
+    assert texts(run(half + other))[0] == "Röntg \U0001f600"
+    assert texts(run(half + event(delta(" said"))))[0] == "Röntg \ud83d said"
+    assert texts(run(half))[0] == "Röntg \ud83d"
 
 
 def test_tool_calls_that_come_by_turns_stay_json() -> None:

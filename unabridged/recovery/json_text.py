@@ -21,6 +21,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _STRING = re.compile(r'[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u])|"', re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _BETWEEN = frozenset(' \t\r\n-+.0123456789eEtruefalsnINity{}[],:"')
 
 
@@ -39,7 +40,14 @@ class Restorer(Protocol):
 
 def encode(text: str, ascii_only: bool) -> str:
     """`text` as it stands between the quotes of a JSON string."""
-    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+    return spell(text, ascii_only)[1:-1]
+
+
+def spell(value: object, ascii_only: bool = False) -> str:
+    """A value as compact JSON that can be encoded: half a surrogate pair, as of a character that
+    a model writes in two pieces, is always an escape."""
+    raw = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
+    return raw if raw.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", raw)
 
 
 def respell(raw: str, splices: Sequence[Splice]) -> str:

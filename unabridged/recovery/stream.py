@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ from unabridged.compression.prompt import Path
 from unabridged.recovery.answer import Edit, edits_of
 from unabridged.recovery.frames import Frame, Frames
 from unabridged.recovery.index import Index
-from unabridged.recovery.json_text import Restorer, encode
+from unabridged.recovery.json_text import Restorer, encode, spell
 from unabridged.recovery.said import RESTORERS, SCORED
 
 
@@ -202,8 +201,7 @@ class StreamRestorer:
         skip = ("choices", "usage", "obfuscation")
         event = {key: value for key, value in channel.envelope.items() if key not in skip}
         event["choices"] = [{"index": part.choice, **said, "finish_reason": None}]
-        data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-        return b"data: " + data.encode(errors="surrogatepass") + self._newline * 2
+        return b"data: " + spell(event).encode() + self._newline * 2
 
     def _note(self, channel: _Channel) -> None:
         self.edits.extend(edits_of(channel.part.path, channel.restorer, channel.seen))
