@@ -86,6 +86,19 @@ def test_frozen_messages_and_a_bypass_are_obeyed(serve: Serve) -> None:
     assert (bypassed["messages"], bypassed["reason"]) == ([USER], "the policy is off")
 
 
+def test_frozen_messages_are_not_cut_where_history_is_and_their_number_may_be_any(
+    serve: Serve,
+) -> None:
+    policy = {"compressor": "extractive", "min_tokens": 0, "rate": 0.3, "keep": {"history": 0.3}}
+    proxy = serve(policies={"p": policy}, policy="p")
+    said = {"messages": [USER, {"role": "user", "content": PASSAGES}, USER]}
+    got = compress(proxy, {**said, "frozen_message_count": 1})
+    assert got["messages"][0] == USER
+    assert len(got["messages"][1]["content"]) < len(PASSAGES)
+    all_of_them = compress(proxy, {**said, "frozen_message_count": 10**15})
+    assert all_of_them["messages"] == said["messages"]
+
+
 def test_the_forms_of_other_apis_are_understood(serve: Serve) -> None:
     proxy = serve()
     block = {"type": "tool_result", "tool_use_id": "t", "content": PASSAGES}

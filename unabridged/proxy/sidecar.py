@@ -117,10 +117,8 @@ class Sidecar:
         if request.header(b"x-headroom-bypass") == "true":
             choice = replace(choice, policy=PASS_THROUGH, policy_name="off")
         choice = _asked_for(choice, wish.target_ratio, wish.token_budget, wish.question)
-        if wish.frozen_message_count:
-            frozen = dict.fromkeys(range(wish.frozen_message_count), "history")
-            messages = {**choice.policy.messages, **frozen}
-            choice = replace(choice, policy=choice.policy.model_copy(update={"messages": messages}))
+        count = len(body[key]) if isinstance(body[key], list) else 1
+        choice = _frozen(choice, min(wish.frozen_message_count, count))
         sent = await self._shorter(request, text, choice, body.get("model"), tenant, surface)
         ids = self._keep(sent, choice, tenant)
         said = {
@@ -244,6 +242,18 @@ def _asked_for(
     target = {"rate": None if tokens else rate, "target_tokens": tokens, "ranges": ()}
     update = {**target, "min_tokens": 0, "min_saving": 0.0}
     return replace(choice, policy=choice.policy.model_copy(update=update))
+
+
+def _frozen(choice: Choice, count: int) -> Choice:
+    """The choice with the first messages as history that nothing is cut of."""
+    if not count:
+        return choice
+    policy = choice.policy
+    update = {
+        "messages": {**policy.messages, **dict.fromkeys(range(count), "history")},
+        "keep": policy.keep.model_copy(update={"history": 1.0}),
+    }
+    return replace(choice, policy=policy.model_copy(update=update))
 
 
 def _counts(sent: Sent) -> dict[str, Any]:
