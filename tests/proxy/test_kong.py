@@ -28,7 +28,14 @@ def test_a_target_is_a_rate_or_a_number_of_tokens(
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"prompt": 1}, {"prompt": "x", "value": 2}, {"text": "x", "compressor_type": "y"}]
+    "said",
+    [
+        {},
+        {"prompt": 1},
+        {"prompt": "x", "value": 2},
+        {"text": "x", "compressor_type": "y"},
+        {"text": "x", "compressor_type": "target_token", "value": float("inf")},
+    ],
 )
 def test_what_makes_no_sense_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(BadAsk):

@@ -20,7 +20,7 @@ class KongWish(Frozen, extra="ignore"):
     prompt: str | None = None
     text: str | None = None
     compressor_type: str = "rate"
-    value: float | None = Field(default=None, gt=0)
+    value: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     rate: Share | None = None
     target_token: int | None = Field(default=None, ge=1)
 
