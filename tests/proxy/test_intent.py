@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,15 @@ def test_the_header_is_ascii_of_a_bounded_length_that_ends_behind_a_whole_charac
     assert len(value) <= LONGEST
     assert value.isascii() and b"\n" not in value
     assert ("열쇠 50%\n" * 2000).startswith(unquote(value.decode()))
+
+
+def test_half_a_character_in_a_prompt_does_not_cost_the_answer(
+    upstream: FakeUpstream, serve: Callable[..., Proxy]
+) -> None:
+    upstream.reply(completion("No."))
+    proxy = serve(policies={"guard": POLICY}, policy="guard")
+    content = f"Document [1] {STORY} The vault has a key.\n\nQuestion: \ud83d {ASKED}"
+    body = json.dumps({**BODY, "messages": [{"role": "user", "content": content}]})
+    got = httpx.post(proxy.url + "/chat/completions", content=body, timeout=10)
+    assert got.json()["choices"][0]["message"]["content"] == "No."
+    assert f"\ufffd {ASKED}" in unquote(got.headers["x-unabridged-intent"])

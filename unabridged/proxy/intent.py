@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
+from unabridged.compression.surrogates import legible
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.sent import Sent
 
@@ -38,7 +39,7 @@ def apart(sent: Sent, whole: bytes) -> tuple[Sent, str]:
 def intent_headers(intent: str) -> Headers:
     """`x-unabridged-intent`: UTF-8, percent-encoded, cut behind a whole character."""
     pieces, size = [], 0
-    for character in intent:
+    for character in legible(intent):
         piece = quote(character, safe=_PLAIN)
         size += len(piece)
         if size > LONGEST:
