@@ -57,3 +57,10 @@ def test_an_encoding_that_cannot_be_read_passes_all_the_same(encoding: str, enco
     seen = UsageBody()
     assert through(Decoded(seen, encoding), encoded, 1) == encoded
     assert seen.used is None
+
+
+def test_what_is_nested_too_deeply_to_be_read_passes_and_tells_nothing() -> None:
+    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    seen = UsageBody()
+    assert through(seen, deep, 999) == deep
+    assert (seen.used, seen.complete) == (None, False)

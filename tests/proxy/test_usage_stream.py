@@ -152,3 +152,10 @@ def test_what_is_asked_is_json_that_asks(  # the last comma is a classic
         asked = ask_for_usage(read(f'{{"stream":true,"stream_options":{options}}}'))
         assert asked is not None
         assert json.loads(asked)["stream_options"]["include_usage"] is True
+
+
+def test_an_event_that_is_nested_too_deeply_to_be_read_passes() -> None:
+    deep = b'data: {"a":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n"
+    stream = UsageStream(ours=True)
+    assert through(stream, deep + WITH) == deep + WITHOUT
+    assert stream.used == Used(input=12, output=3)

@@ -45,3 +45,15 @@ def test_what_never_ends_an_event_is_not_held_for_ever() -> None:
 def test_other_data_is_put_into_an_event_and_all_else_stays() -> None:
     frame = Frame(b'id: 1\ndata: {"a": 1}\r\n\r\n', b'{"a": 1}', {"a": 1})
     assert frame.with_data(b"{}") == b"id: 1\ndata: {}\r\n\r\n"
+
+
+def test_data_that_is_nested_too_deeply_to_be_read_is_no_event() -> None:
+    deep = b'data: {"a":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n"
+    seen: list[Frame] = []
+
+    def read(frame: Frame) -> bytes:
+        seen.append(frame)
+        return frame.raw
+
+    assert Frames().feed(deep, read) == deep
+    assert [frame.event for frame in seen] == [None]

@@ -169,5 +169,5 @@ def _events(body: bytes) -> Iterator[Any]:
     for event in [*splitter.feed(body), splitter.flush()]:
         for line in event.splitlines():
             if line.startswith(b"data:"):
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, RecursionError):
                     yield json.loads(line.removeprefix(b"data:"))

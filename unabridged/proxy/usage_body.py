@@ -35,7 +35,7 @@ class UsageBody:
             try:
                 self._answer = json.loads(b"".join(self._pieces))
                 self.complete = True
-            except ValueError:
+            except (ValueError, RecursionError):
                 self._answer = None
         self._pieces.clear()
         return b""

@@ -92,7 +92,7 @@ class UsageStream:
             return event
         try:
             chunk = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return event
         if not isinstance(chunk, dict):
             return event

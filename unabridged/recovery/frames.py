@@ -68,6 +68,6 @@ def _frame(raw: bytes) -> Frame:
         return Frame(raw, b"", None)
     try:
         event = json.loads(lines[0].decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     return Frame(raw, lines[0], event if isinstance(event, dict) else None)
