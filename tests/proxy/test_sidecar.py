@@ -107,6 +107,9 @@ def test_the_forms_of_other_apis_are_understood(serve: Serve) -> None:
     response = compress(proxy, {"input": USER["content"]})
     assert QUESTION in response["input"]
     assert len(response["input"]) < len(USER["content"])
+    orders = f"Answer from these notes.\n\n{PASSAGES}\n\nBe brief."
+    both = compress(proxy, {"instructions": orders, "input": USER["content"]})
+    assert len(both["instructions"]) < len(orders), "what is counted as saved comes back"
 
 
 def test_a_failure_of_ours_gives_back_what_came(serve: Serve) -> None:

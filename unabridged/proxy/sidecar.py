@@ -128,7 +128,8 @@ class Sidecar:
             "policy": choice.policy_name,
             "reason": sent.reason,
         }
-        return await asyncio.to_thread(_answer, sent.body, surface, (key, "system"), said)
+        keys = (key, "system", "instructions")
+        return await asyncio.to_thread(_answer, sent.body, surface, keys, said)
 
     async def _kong(self, request: Request, text: str, caller: Key | None, tenant: str) -> bytes:
         """A text without its tags and shorter: in the tags, or all of it if there are none."""
