@@ -96,3 +96,11 @@ def test_widened_spans_never_cut_an_inner_escape(text: str, data: st.DataObject)
     assert isinstance(json.loads(f'"{kept}"'), str)
     assert all(any(a <= x and y <= b for a, b in wide) for x, y in spans)
     assert all(a[1] < b[0] for a, b in pairwise(wide))
+
+
+def test_widened_spans_never_cut_an_inner_surrogate_pair() -> None:
+    inner = json.dumps("a \U0001f600 b")[1:-1]
+    segment = Segment(kind="document", text=inner, where=Where(path=(), start=0), escaped=True)
+    assert whole_escapes(segment, ((0, 8),)) == ((0, 14),)
+    assert whole_escapes(segment, ((9, 16),)) == ((2, 16),)
+    assert whole_escapes(segment, ((0, 2), (14, 16))) == ((0, 2), (14, 16))

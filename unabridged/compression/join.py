@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from unabridged.compression.body import read, splice
 from unabridged.compression.prompt import Compressed, Path, Prompt, Segment, Span
 
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+# One character each: a surrogate pair is one.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
