@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from unabridged.compression.prompt import Compressed, Prompt, Segment, Where
+from unabridged.compression.prompt import Compressed, Path, Prompt, Segment, Where
 from unabridged.proxy import indexes
 from unabridged.proxy.indexes import Indexes, Keeping
 
 
-def sent(text: str = "The Treaty of Ghent.", kept: tuple[int, int] = (0, 10)) -> Compressed:
-    segment = Segment(kind="document", text=text, where=Where(path=(), start=0))
+def sent(
+    text: str = "The Treaty of Ghent.",
+    kept: tuple[int, int] = (0, 10),
+    path: Path = (),
+    chained: bool = False,
+) -> Compressed:
+    where = Where(path=path, start=0)
+    segment = Segment(kind="document", text=text, where=where, chained=chained)
     return Compressed(
         prompt=Prompt(body=text, segments=(segment,)),
         kept=((kept,),),
@@ -46,8 +52,10 @@ def test_the_same_prompt_again_builds_nothing(asked: Callable[..., int]) -> None
 @pytest.mark.parametrize(
     "other",
     [{"compressed": sent(kept=(0, 9))}, {"compressed": sent("The Treaty of Paris.")},
-     {"owner": "b"}, {"by_place": True}],
-    ids=["cut otherwise", "another text", "another owner", "other citations"],
+     {"owner": "b"}, {"by_place": True}, {"compressed": sent(path=("prompt", 1))},
+     {"compressed": sent(chained=True)}],
+    ids=["cut otherwise", "another text", "another owner", "other citations", "another place",
+         "a paragraph of a longer document"],
 )  # fmt: skip
 def test_whatever_an_index_depends_on_builds_another(
     asked: Callable[..., int], other: dict[str, object]

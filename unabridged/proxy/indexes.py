@@ -65,5 +65,6 @@ def _key(compressed: Compressed, by_place: bool, owner: str) -> bytes:
     digest = hashlib.blake2b(said.encode(), digest_size=24)
     for segment, kept in zip(compressed.prompt.segments, compressed.kept, strict=True):
         text = segment.text.encode("utf-8", "surrogatepass")
-        digest.update(f"\n{segment.kind} {segment.head} {kept} {len(text)} ".encode() + text)
+        place = f"{segment.where.path} {segment.head} {segment.chained}"
+        digest.update(f"\n{segment.kind} {place} {kept} {len(text)} ".encode() + text)
     return digest.digest()
