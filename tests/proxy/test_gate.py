@@ -156,6 +156,26 @@ def test_what_the_client_marks_to_be_cached_is_left_alone_with_all_before_it() -
     assert any(i >= len(gate.held) for g in case.plan.grants for i in g.segments)
 
 
+@pytest.mark.parametrize(
+    "asks", [{"citations": {"enabled": True}}, {"cache_control": {"type": "ephemeral"}}]
+)
+def test_what_must_not_be_cut_now_is_not_sent_as_it_was_cut_before(asks: dict[str, Any]) -> None:
+    def case(**more: Any) -> Case:
+        source = {"type": "text", "data": documents(10)}
+        blocks = [{"type": "document", "source": source, **more}, {"type": "text", "text": "When?"}]
+        body = {"messages": [{"role": "user", "content": blocks}]}
+        return Case(split(json.dumps(body), HALF, surface="messages"))
+
+    plain, strict = case(), case(**asks)
+    last = len(plain.marks) - 1
+    plain.sent_as(last, share=0.4, version="v1")
+    strict.known = plain.known
+    assert [m.name for m in plain.marks] == [m.name for m in strict.marks]
+    assert plain.decide().held == plain.known[last].kept  # type: ignore[union-attr]
+    for segment, spans in zip(strict.prompt.segments, strict.decide().held, strict=False):
+        assert not segment.protected or spans == ((0, len(segment.text)),)
+
+
 @pytest.mark.parametrize("cached, has", [(10, True), (100, False), (120, False)])
 def test_without_a_discount_there_is_nothing_to_reckon(cached: int, has: bool) -> None:
     rates = {("input", "", 0): 100, ("cached", "", 0): cached}

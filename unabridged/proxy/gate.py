@@ -70,7 +70,7 @@ class Reckoning:
         marked = _marked(self.prompt)
         pairs = list(zip(marks, known, strict=True))
         for _, record in reversed(pairs):
-            if record is None or record.kept is None:
+            if record is None or record.kept is None or self._cuts_protected(record.kept):
                 continue
             if record.version == version:
                 return self._as_sent(record, record.kept, marked, "")
@@ -81,6 +81,14 @@ class Reckoning:
             return self._whole(marked, "explicit")
         paying = [mark.end for mark, record in pairs if self._whole_pays(mark.end, record)]
         return self._whole(paying[-1], "keep") if paying else Gate()
+
+    def _cuts_protected(self, kept: tuple[Spans, ...]) -> bool:
+        """True if the same texts went out in a request that let them be cut, and this one does
+        not: it asks for citations of them, or marks them to be cached."""
+        return any(
+            segment.protected and sum(b - a for a, b in spans) < len(segment.text)
+            for segment, spans in zip(self.prompt.segments, kept, strict=False)
+        )
 
     def _as_sent(
         self, record: Known, kept: tuple[Spans, ...], marked: int, choice: GateChoice
