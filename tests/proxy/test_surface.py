@@ -174,6 +174,19 @@ def test_a_count_is_of_what_would_be_sent_and_nothing_is_restored_in_it(
     assert got.json() == {"input_tokens": 12, "note": "SHORT"}
 
 
+def test_what_was_only_counted_is_not_taken_for_cached(
+    upstream: FakeUpstream, serve: Serve
+) -> None:
+    upstream.reply(answer(b'{"input_tokens": 12}'))
+    policy = {"compressor": "extractive", "rate": 0.5, "min_tokens": 0}
+    proxy = serve(policies={"half": policy}, policy="half")
+    for n in range(8):
+        content = f"{PASSAGES * 4}\n\nQuestion: What did gauge {n} show?"
+        messages = [{"role": "user", "content": content}]
+        post(proxy, "/messages/count_tokens", {"model": "claude-sonnet-4-5", "messages": messages})
+        assert proxy.receipt().gate == ""
+
+
 def test_what_the_provider_caches_reaches_it_as_it_was_written(
     upstream: FakeUpstream, serve: Serve
 ) -> None:

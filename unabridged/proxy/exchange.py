@@ -122,7 +122,8 @@ class Exchange:
             if surface.generates:
                 sent = await spending.reserve(body, sent, abridged)
             await self._send(request, came, send, spending, sent, surface, draft)
-            self._went_out(sent, draft)
+            if surface.generates:
+                self._went_out(sent, draft)
         except (UpstreamDown, UpstreamBusy, UpstreamUnreached):
             spending.not_reached()
             raise
