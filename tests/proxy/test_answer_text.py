@@ -35,6 +35,8 @@ WHOLE: list[tuple[dict[str, Any], str]] = [
 ]
 EVENTS: list[tuple[dict[str, Any], str]] = [
     ({"choices": [{"delta": {"reasoning_content": "r", "content": "a"}}]}, "ar"),
+    ({"choices": [{"delta": {"reasoning": "r", "reasoning_content": "r"}}]}, "r"),
+    ({"choices": [{"delta": {"reasoning": "r", "reasoning_content": None}}]}, "r"),
     ({"choices": [{"text": "a"}]}, "a"),
     ({"type": "response.output_text.delta", "delta": "a"}, "a"),
     ({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}, "a"),

@@ -40,7 +40,8 @@ def piece_texts(piece: Any) -> Iterator[str]:
     """The texts of a `message`, a `delta`, an item or a block."""
     if not isinstance(piece, dict):
         return
-    yield from _strings(piece, _WORDS)
+    twice = "reasoning" if piece.get("reasoning") == piece.get("reasoning_content") else ""
+    yield from _strings(piece, tuple(name for name in _WORDS if name != twice))
     functions = [call.get("function") for call in _dicts(piece.get("tool_calls"))]
     for function in (*functions, piece.get("function_call"), piece):
         if isinstance(function, dict):
