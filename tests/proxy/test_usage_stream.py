@@ -159,3 +159,16 @@ def test_an_event_that_is_nested_too_deeply_to_be_read_passes() -> None:
     stream = UsageStream(ours=True)
     assert through(stream, deep + WITH) == deep + WITHOUT
     assert stream.used == Used(input=12, output=3)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_usage_on_several_lines_of_data_is_read(end: str) -> None:
+    lines = json.dumps(chunk(usage=USAGE), indent=1).split("\n")
+    told = "".join(f"data: {line}{end}" for line in lines) + end
+    first = json.dumps(chunk("hi", usage=None), indent=1).split("\n")
+    said = "".join(f"data: {line}{end}" for line in first) + end
+    for ours in (False, True):
+        stream = UsageStream(ours=ours)
+        assert through(stream, (said + told).encode()) == (said + ("" if ours else told)).encode()
+        assert stream.used == Used(input=12, output=3)
+        assert stream.text == "hi"

@@ -84,9 +84,10 @@ class UsageStream:
 
     def _event(self, event: bytes) -> bytes:
         found = _DATA.findall(event + b"\n")
-        if len(found) != 1:
+        if not found:
             return event
-        data = found[0]
+        # Data on several lines is read, and never rewritten.
+        data = b"\n".join(found)
         if data.strip() == b"[DONE]":
             self.complete = True
             return event
