@@ -110,6 +110,18 @@ def test_a_step_in_force_shows_in_receipt_and_answer(upstream: FakeUpstream, ser
     assert last["nano_usd"] == 200_000
 
 
+@pytest.mark.parametrize("raw", [b'{"messages":[]}', b" { } ", b'{"model":null}'])
+def test_a_request_without_a_model_gets_that_of_a_step_in_force(
+    upstream: FakeUpstream, serve: Any, raw: bytes
+) -> None:
+    prices = {**PRICES, "m2": {"input": 100, "output": 100}}
+    steps = {"1%": {"model": "m2"}}
+    proxy = serve(money={**MONEY, "prices": prices}, budgets=[budget(limit="0.2", at=steps)])
+    ask(proxy)
+    httpx.post(f"{proxy.url}/chat/completions", content=raw, timeout=5)
+    assert upstream.seen[1].json == {**json.loads(raw), "model": "m2"}
+
+
 def test_usage_is_asked_for_and_the_client_sees_nothing_of_it(
     upstream: FakeUpstream, serve: Any
 ) -> None:

@@ -304,8 +304,12 @@ def _wanted(body: Body, texts: int, count: Count) -> Wanted:
 
 
 def _with_model(text: str, model: str) -> str:
-    place = next(member for member in read(text).members if member.key == "model")
-    return text[: place.value] + json.dumps(model) + text[place.end :]
+    members, said = read(text).members, json.dumps(model)
+    place = next((member for member in members if member.key == "model"), None)
+    if place is not None:
+        return text[: place.value] + said + text[place.end :]
+    begin = text.index("{") + 1
+    return f'{text[:begin]}"model":{said}{"," if members else ""}{text[begin:]}'
 
 
 def _total(tokens: Mapping[str, int]) -> int | None:
