@@ -26,6 +26,11 @@ def test_a_job_gives_its_result_and_its_error(one: Workers) -> None:
         asyncio.run(one.run(lambda _: 1 // 0, seconds=1))
 
 
+def test_an_iterator_at_its_end_is_an_error_like_any_other(one: Workers) -> None:
+    with pytest.raises(RuntimeError):
+        asyncio.run(asyncio.wait_for(one.run(lambda _: next(iter("")), seconds=None), 2))
+
+
 def test_one_job_too_many_is_refused_at_once_and_room_comes_back(one: Workers) -> None:
     go_on = threading.Event()
 

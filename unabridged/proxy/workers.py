@@ -83,7 +83,11 @@ class Workers:
 
         def job() -> T:
             ticket.begin()
-            return work(ticket.checkpoint)
+            try:
+                return work(ticket.checkpoint)
+            except StopIteration as error:
+                # A future of the event loop takes any other; whoever waits would wait for ever.
+                raise RuntimeError("StopIteration") from error
 
         with self._count:
             self._inside += 1
