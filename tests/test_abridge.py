@@ -149,3 +149,21 @@ def test_the_record_of_a_body_has_the_spans_of_each_of_its_strings() -> None:
     kept = "".join(TEXT[start:end] for start, end in said["kept"][place])
     assert json.loads(said["compressed"])["messages"][0]["content"] == kept
     assert json.loads(json.dumps(said)) == said
+
+
+def test_code_in_the_json_of_a_tool_is_kept_or_dropped_as_one() -> None:
+    code = (
+        "```\ndef settle(charge):\n    if charge.left < 0:\n        raise Broke\n    return 0\n```"
+    )
+    prose = "The ledger keeps what every request has cost so far. It is a long story, and dull."
+    found = [{"id": n, "content": f"{prose} {n}.\n\n{code}\n\n{prose}"} for n in range(4)]
+    messages = [
+        {"role": "user", "content": "How does settle work?"},
+        {"role": "tool", "tool_call_id": "1", "content": json.dumps(found)},
+    ]
+    for rate in (0.7, 0.6, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1):
+        policy = Policy(compressor="extractive", rate=rate, min_tokens=0)
+        short = abridge(json.dumps({"messages": messages}), policy, count=words).text
+        for part in json.loads(json.loads(short)["messages"][1]["content"]):
+            left = part["content"].replace(code, "")
+            assert not any(word in left for word in ("settle", "charge", "raise", "return"))

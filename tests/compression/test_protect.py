@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unabridged.compression.kept import valid
-from unabridged.compression.protect import always, fences, forced, is_json, objects, whole
+from unabridged.compression.kept import disjoint, valid
+from unabridged.compression.protect import (
+    always,
+    code_lines,
+    fences,
+    forced,
+    is_json,
+    objects,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +135,32 @@ def test_hostile_texts_take_linear_time(unit: str):
     whole(text)
     always(text)
     assert time.perf_counter() - start < 3
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '```python\ndef f(x):\n\tif x < 0:\n\t\traise ValueError("low")\n\treturn x\n```',
+        '{"name": "Röntgen", "said": ["a b", 1], "path": "C:\\\\x"}',
+    ],
+)
+def test_code_and_json_are_found_in_the_inside_of_a_json_string(code: str):
+    inside = json.dumps(f"Look at it:\n\n{code}\n\nThat is all.")[1:-1]
+    written = json.dumps(code)[1:-1]
+    start = inside.index(written)
+    assert any(a <= start and start + len(written) <= b for a, b in whole(inside, escaped=True))
+
+
+@given(st.text(alphabet='a `{}[]":,\n\t\\u00é=(;').map(lambda text: json.dumps(text)[1:-1]))
+def test_no_escape_lies_on_the_border_of_what_is_found_in_a_json_string(inside: str):
+    found = code_lines(inside, escaped=True)
+    assert valid(disjoint(found), len(inside))
+    for span in found:
+        assert isinstance(json.loads(f'"{inside[slice(*span)]}"'), str)
+
+
+def test_a_line_of_a_program_in_a_json_string_is_one_piece():
+    lines = ["def total(rows):", "    left = rows[0] + 1", "    return left"]
+    inside = json.dumps("\n".join(lines))[1:-1]
+    found = code_lines(inside, escaped=True)
+    assert [inside[a:b] for a, b in found] == [lines[0], "\\n" + lines[1], "\\n" + lines[2]]

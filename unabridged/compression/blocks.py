@@ -60,7 +60,7 @@ def _blocks(index: int, segment: Segment, job: Job, droppable: Droppable) -> lis
             segment=index, start=start, end=end, units=(unit,), first=frozenset([unit]), sealed=True
         )
         return [only]
-    unbroken = whole(text, job.policy.protect)
+    unbroken = whole(text, job.policy.protect, escaped=segment.escaped)
     spans = [(start, end)] if sealed else _grouped(text, start, end, unbroken)
     first = always(text, job.policy.force)
     blocks = []

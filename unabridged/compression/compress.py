@@ -208,7 +208,7 @@ def _beginning(segment: Segment, room: int, count: Count) -> Spans:
     text = segment.text[start:end]
     if segment.kind == "demonstration" or not text.strip():
         return ((0, len(segment.text)),)
-    unbroken = whole(text)
+    unbroken = whole(text, escaped=segment.escaped)
     first = coarsen(sentences(text), unbroken)[0][1]
     ends = [start + stop for _, stop in coarsen(words(text, 0, first), unbroken)]
 

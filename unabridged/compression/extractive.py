@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from unabridged.compression.job import Cut, Job
 from unabridged.compression.join import whole_escapes
 from unabridged.compression.kept import Spans, clip, coarsen, intersect, shift, unite
-from unabridged.compression.program import program_lines
 from unabridged.compression.prompt import Segment
-from unabridged.compression.protect import fences, forced, is_json, objects, whole
+from unabridged.compression.protect import code_lines, fences, forced, is_json, objects, whole
 from unabridged.compression.rank import terms, weigh
 from unabridged.compression.relevance import read, relevance
 from unabridged.compression.select import Selection, Unit, ordered, spans_of
@@ -65,7 +64,8 @@ def units_of(segments: Sequence[Segment], protect: Sequence[str]) -> list[Unit]:
         if is_json(content):
             units.append(Unit(i, start, end))
             continue
-        undivided = sorted([*fences(content), *objects(content), *whole(content, protect)])
+        unbroken = whole(content, protect, escaped=segment.escaped)
+        undivided = sorted([*fences(content), *objects(content), *unbroken])
         spans = coarsen(sentences(content), undivided)
         units.extend(Unit(i, a + start, b + start) for a, b in spans)
     return units
@@ -94,8 +94,8 @@ def _words(job: Job, unit: Unit) -> list[Unit]:
     """The words of a sentence, protected stretches as one; a JSON value or code stays whole."""
     segment = job.segments[unit.segment]
     text = segment.text[unit.start : unit.end]
-    lines = clip(program_lines(segment.text), unit.start, unit.end)
-    barriers = unite(_barriers(text, job), shift(lines, -unit.start))
+    lines = clip(code_lines(segment.text, escaped=segment.escaped), unit.start, unit.end)
+    barriers = unite(_barriers(text, job, segment.escaped), shift(lines, -unit.start))
     if barriers == ((0, len(text)),):
         return [unit]
     spans = coarsen(words(segment.text, unit.start, unit.end), shift(barriers, unit.start))
@@ -107,10 +107,10 @@ def _words(job: Job, unit: Unit) -> list[Unit]:
     ]
 
 
-def _barriers(text: str, job: Job) -> Spans:
+def _barriers(text: str, job: Job, escaped: bool) -> Spans:
     if is_json(text):
         return ((0, len(text)),)
-    return whole(text, job.policy.protect)
+    return whole(text, job.policy.protect, escaped=escaped)
 
 
 def _demonstrations(job: Job) -> Cut:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import regex
 
@@ -45,6 +46,8 @@ _PATTERNS = tuple(
         r"“[^“”\n]{1,120}”|«[^«»\n]{1,120}»|「[^「」\n]{1,120}」|『[^『』\n]{1,120}』|„[^„“”\n]{1,120}[“”]",
     )
 )
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[^u])", re.DOTALL)
+_MEANT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _FENCE = re.compile(r"^[ \t]{0,8}(?:>[ \t]?)*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 _JSON_START = re.compile(r"(?:^|(?<=[\s:=`>(]))[{\[](?=\s*[\"{\[\]}\d\-tfn])")
 
@@ -63,19 +66,45 @@ _NEGATIONS = regex.compile(
 )
 
 
-def whole(text: str, patterns: Sequence[str] = ()) -> Spans:
+def whole(text: str, patterns: Sequence[str] = (), *, escaped: bool = False) -> Spans:
     """Spans that survive whole or go whole: numbers with units, dates, URLs, addresses, paths,
     identifiers, code (a fence as one, a program without one line by line), quoted strings, JSON,
     and what a policy's own `protect` patterns match.
 
     Spans that only touch are merged, which is harmless: they stand for one thing mostly. Lines
-    of a program touch and stay apart.
+    of a program touch and stay apart. `escaped`: the text is the inside of a JSON string.
     """
     found: list[Span] = [match.span() for p in _PATTERNS for match in p.finditer(text)]
-    found.extend(fences(text))
-    found.extend(objects(text))
+    found.extend(_read(text, fences, escaped))
+    found.extend(_read(text, objects, escaped))
     found.extend(_matches(text, patterns))
-    return tuple(disjoint([*normalise(found), *program_lines(text)]))
+    return tuple(disjoint([*normalise(found), *code_lines(text, escaped=escaped)]))
+
+
+def code_lines(text: str, *, escaped: bool = False) -> list[Span]:
+    """The lines of programs without a fence. `escaped`: the text is the inside of a JSON string."""
+    return _read(text, program_lines, escaped)
+
+
+def _read(text: str, find: Callable[[str], Iterable[Span]], escaped: bool) -> list[Span]:
+    """What is found in a text, or in what the inside of a JSON string stands for."""
+    if not escaped or "\\" not in text:
+        return list(find(text))
+    # For each escape: the offset behind it in what is meant, and how much longer the text is.
+    behind, longer = [0], [0]
+    for match in _ESCAPE.finditer(text):
+        longer.append(longer[-1] + match.end() - match.start() - 1)
+        behind.append(match.end() - longer[-1])
+
+    def place(offset: int) -> int:
+        return offset + longer[bisect_right(behind, offset) - 1]
+
+    found = find(_ESCAPE.sub(lambda match: _meant(match.group()), text))
+    return [(place(start), place(end)) for start, end in found]
+
+
+def _meant(escape: str) -> str:
+    return chr(int(escape[2:], 16)) if len(escape) > 2 else _MEANT.get(escape[1], escape[1])
 
 
 def always(text: str, force: Sequence[str] = ()) -> Spans:

@@ -79,7 +79,7 @@ def _ends(job: Job, segment: int) -> tuple[int, int]:
 
 def _spans(job: Job, segment: int, start: int, end: int) -> list[Span]:
     text = job.segments[segment].text
-    unbroken = whole(text, job.policy.protect)
+    unbroken = whole(text, job.policy.protect, escaped=job.segments[segment].escaped)
     return coarsen(shift(sentences(text[start:end]), start), unbroken)
 
 
