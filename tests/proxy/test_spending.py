@@ -186,6 +186,19 @@ NEW_SURFACES = {
 }  # fmt: skip
 
 
+def test_only_what_a_mark_caches_is_reserved_at_the_price_of_writing(
+    upstream: FakeUpstream, serve: Any
+) -> None:
+    prices = {"m": {"input": 1000, "output": 1000, "cache_write": 5000}}
+    proxy = serve(money={**MONEY, "prices": prices}, budgets=[budget(limit=9)], policy="off")
+    for mark in ({}, {"cache_control": {"type": "ephemeral"}}):
+        part = {"type": "text", "text": TEXT, **mark}
+        body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [part]}]}
+        httpx.post(f"{proxy.url}/messages", json=body, timeout=30)
+    plain, marked = (line["reserved_nano_usd"] for line in lines(proxy, 2))
+    assert marked - 1_000_000 == 5 * (plain - 1_000_000)
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("path", NEW_SURFACES)
 def test_every_surface_is_reserved_by_its_limit_and_charged_by_its_usage(

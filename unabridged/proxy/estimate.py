@@ -94,7 +94,7 @@ def wanted(body: Mapping[str, Any], *, texts: int, count: Callable[[str], int]) 
         max_output=max(given) if given else None,
         answers=answers * max(1, prompts),
         tier=tier(body.get("service_tier")),
-        writes_cache=any("cache_control" in part for part in _marked(body, known)),
+        writes_cache=any(part.get("cache_control") is not None for part in _marked(body, known)),
         searches=searches or bool(body.get("web_search_options")),
         held=refers(body, known),
     )
