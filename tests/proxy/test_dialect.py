@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from unabridged.proxy.dialect import ANTHROPIC, OPENAI, RESPONSES, dialect_of
+from unabridged.proxy.dialect import ANTHROPIC, OPENAI, RESPONSES, Dialect, dialect_of
 from unabridged.proxy.errors import BadBody, BadKey, TooLarge, UpstreamDown
 
 
@@ -44,3 +44,10 @@ def test_the_path_tells_the_dialect() -> None:
     assert dialect_of("/v1/responses") is RESPONSES
     assert dialect_of("/v1/messagesque") is OPENAI
     assert dialect_of("/v1/chat/completions") is OPENAI
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, RESPONSES, ANTHROPIC])
+def test_half_a_character_in_an_error_is_told_as_an_escape(dialect: Dialect) -> None:
+    error = BadBody("model 'm\ud800'")
+    assert json.loads(dialect.body(error))["error"]["message"] == "model 'm\ud800'"
+    assert b"m\\ud800" in dialect.event(error)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unabridged.proxy.errors import envelope, kind
+from unabridged.proxy.errors import envelope, kind, written
 from unabridged.proxy.request import PREFIX
 
 _ANTHROPIC_TYPES = {
@@ -36,7 +36,7 @@ def _anthropic(error: Exception) -> bytes:
     said = json.loads(envelope(error))["error"]
     told = _ANTHROPIC_TYPES.get(kind(error).status, "api_error")
     whole = {"type": "error", "error": {**said, "type": told}}
-    return json.dumps(whole, ensure_ascii=False).encode()
+    return written(whole)
 
 
 def _named(body: bytes) -> bytes:
@@ -47,7 +47,7 @@ def _response_error(error: Exception) -> bytes:
     # The flat fields are the API's own event; by the nested ones SDKs know that they must raise.
     said = json.loads(envelope(error))
     flat = {name: said["error"][name] for name in ("code", "message", "param")}
-    return _named(json.dumps({"type": "error", **flat, **said}, ensure_ascii=False).encode())
+    return _named(written({"type": "error", **flat, **said}))
 
 
 OPENAI = Dialect(body=envelope, event=lambda error: b"data: " + envelope(error) + b"\n\n")

@@ -127,4 +127,9 @@ def envelope(error: Exception) -> bytes:
     }
     if isinstance(error, Refusal):
         said["metadata"] = error.metadata
-    return json.dumps({"error": said}, ensure_ascii=False).encode()
+    return written({"error": said})
+
+
+def written(said: object) -> bytes:
+    """A JSON text; half a surrogate pair, as of a model's name that a client sent, is an escape."""
+    return json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
