@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from unabridged.compression.body import BadBody as Unreadable
 from unabridged.policies.asked import BadAsk, NotAllowed, UnknownPolicy
 from unabridged.proxy.refusal import BudgetExceeded, MoneyDown, OverCap, Refusal, Unpriced
 
@@ -77,6 +78,7 @@ class Kind:
 
 TABLE: dict[type[Exception], Kind] = {
     BadBody: Kind(status=400, type="invalid_request_error", code="bad_json"),
+    Unreadable: Kind(status=400, type="invalid_request_error", code="bad_json"),
     BadPath: Kind(status=400, type="invalid_request_error", code="bad_path"),
     UnknownPolicy: Kind(
         status=400, type="invalid_request_error", code="unknown_policy", param="unabridged.policy"
