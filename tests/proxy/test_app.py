@@ -51,7 +51,7 @@ def test_an_open_proxy_serves_this_machine(serve: Serve, host: str) -> None:
     "lines",
     [["Host: evil.example"], ["Host: 10.0.0.1:8790"], ["Host: localhost.evil.example"],
      ["Host: localhost", "Origin: https://evil.example"], ["Host: localhost", "Origin: null"],
-     ["Host: 127.0.0.1.evil.example"]],
+     ["Host: 127.0.0.1.evil.example"], ["Host: ["], ["Host: localhost", "Origin: http://["]],
 )  # fmt: skip
 def test_an_open_proxy_refuses_web_pages_of_other_sites(
     upstream: FakeUpstream, serve: Serve, lines: list[str]

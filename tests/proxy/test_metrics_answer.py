@@ -35,7 +35,8 @@ def test_what_happened_can_be_scraped(serve: Callable[..., Proxy], upstream: Fak
 def test_without_keys_only_this_machine_may_read(serve: Callable[..., Proxy]) -> None:
     proxy = serve()
     assert ask(proxy).status_code == 200
-    assert ask(proxy, host="evil.example").status_code == 403
+    for host in ("evil.example", 'a"b.evil.example', "a{b.evil.example", "["):
+        assert ask(proxy, host=host).status_code == 403
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("x", 401), (KEY, 200), (READER, 200)])

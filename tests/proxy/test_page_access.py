@@ -28,6 +28,16 @@ def test_without_keys_the_page_is_open_on_loopback(serve: Callable[..., Proxy]) 
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_possible")
 
 
+@pytest.mark.parametrize("host", ["evil.example", 'a"b.evil.example', "a{b.evil.example", "["])
+def test_no_name_that_was_pointed_here_opens_the_page(
+    serve: Callable[..., Proxy], host: str
+) -> None:
+    """Browsers allow more in a host's name than what makes a URL of it does."""
+    with client(serve()) as page:
+        refused = page.get("/session", headers={"host": host, "origin": f"http://{host}"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_site")
+
+
 def test_keys_without_an_admin_key_close_the_page(serve: Callable[..., Proxy]) -> None:
     proxy = serve()
     proxy.app.callers._ring.create(name="ci", org="default", now_ms=1)

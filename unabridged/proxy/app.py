@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +17,7 @@ from unabridged.policies.choose import Choice, Facts, choose
 from unabridged.policies.config import Config
 from unabridged.proxy.admin import PREFIX as ADMIN
 from unabridged.proxy.admin import Admin
-from unabridged.proxy.callers import Callers, loopback, scopes
+from unabridged.proxy.callers import Callers, foreign, host_of, loopback, scopes
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.dialect import Dialect, dialect_of
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotCountable, NotFound, envelope, kind
@@ -188,14 +188,14 @@ class App:
             return self.callers.caller(request.header_map())
         # Whoever can make a browser on this machine send requests could use the proxy: a page
         # of any site, or one whose name was pointed here (DNS rebinding).
-        host, origin = request.header(b"host"), request.header(b"origin")
-        if host and not loopback(urlsplit(f"//{host}").hostname):
+        host, origin = request.header(b"host") or "", request.header(b"origin")
+        if foreign(host):
             raise ForeignSite(
                 f"Host {host[:100]!r} is not this machine; without a key file (server.keys_file)"
                 " only localhost is served"
             )
         known = origin in self.config.server.allow_origins
-        if origin and not known and not loopback(urlsplit(origin).hostname):
+        if origin and not known and not loopback(host_of(origin)):
             raise ForeignSite(
                 "web pages of other sites may not use a proxy without keys, unless they are named"
                 " (server.keys_file, server.allow_origins)"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
+from urllib.parse import urlsplit
 
 from unabridged.policies.budget import Scopes
 from unabridged.proxy.errors import BadKey, ModelNotAllowed
@@ -81,6 +82,20 @@ def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
         route=route or None,
         model=model or None,
     )
+
+
+def host_of(url: str) -> str | None:
+    """The host that a URL names; None: none that can be read."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def foreign(host: str) -> bool:
+    """True if a `Host` header names another machine than this one. What cannot be read does; a
+    request without any is no browser's."""
+    return bool(host) and not loopback(host_of(f"//{host}"))
 
 
 @lru_cache

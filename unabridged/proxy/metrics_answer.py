@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from unabridged.proxy.admin import bearer, same_key
-from unabridged.proxy.callers import loopback
+from unabridged.proxy.callers import foreign
 from unabridged.proxy.metrics import CONTENT_TYPE, Metrics
 from unabridged.proxy.page_answers import Levels
 
@@ -41,7 +41,7 @@ class MetricsAnswer:
             if not any(same_key(given, key) for key in self.keys):
                 said = "send the key of server.metrics_key_env as Authorization: Bearer\n"
                 return Response(said, 401, {"www-authenticate": "Bearer"}, "text/plain")
-        elif not loopback(request.url.hostname):
+        elif foreign(request.headers.get("host", "")):
             return Response("without keys only localhost is served\n", 403, None, "text/plain")
         if request.method != "GET":
             return Response("only GET\n", 405, {"allow": "GET"}, "text/plain")

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from unabridged import __version__
 from unabridged.proxy.admin import bearer, same_key
 from unabridged.proxy.cache import Cache, StoreDown
-from unabridged.proxy.callers import Callers, loopback
+from unabridged.proxy.callers import Callers, foreign
 from unabridged.proxy.errors import ForeignSite
 from unabridged.proxy.page_answers import Session
 
@@ -68,7 +68,7 @@ class PageAccess:
         if self.admin_key is None:
             if not self.callers.open:
                 return "closed"
-            if not loopback(request.url.hostname):
+            if foreign(request.headers.get("host", "")):
                 raise ForeignSite("without keys this page is served to localhost only")
             return "open"
         if same_key(bearer(request), self.admin_key):
