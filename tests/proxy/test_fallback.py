@@ -36,7 +36,9 @@ def both(
     """A proxy with two upstreams; `first` sets more of the first one, `route` of the route."""
     running: list[Any] = []
 
-    def start(first: Any = None, route: Any = None, policy: Any = None) -> Proxy:
+    def start(
+        first: Any = None, route: Any = None, policy: Any = None, policies: Any = None
+    ) -> Proxy:
         config = Config.model_validate(
             {
                 "upstreams": {
@@ -46,7 +48,7 @@ def both(
                 "routes": [
                     {"policy": "p", "upstream": "one", "fallbacks": ["two"], **(route or {})}
                 ],
-                "policies": {"p": {"compressor": "off", **(policy or {})}},
+                "policies": {"p": {"compressor": "off", **(policy or {})}, **(policies or {})},
                 "server": {"port": 0, "grace_seconds": 5},
             }
         )
@@ -131,6 +133,21 @@ def test_a_caller_chooses_by_name_where_it_may_and_never_by_url(
         got = ask(proxy, **{"x-unabridged-upstream": name})
         assert (got.status_code, got.json()["error"]["code"]) == (400, "bad_override")
     assert upstream.seen == []
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings"])
+def test_a_policy_that_a_key_is_held_to_says_where_it_may_go_on_every_path(
+    both: Callable[..., Proxy], other: FakeUpstream, path: str
+) -> None:
+    strict = {"compressor": "off", "allow": []}
+    proxy = both(policy={"allow": ["upstream"]}, policies={"strict": strict})
+    ring = proxy.app.callers._ring
+    secret, _ = ring.create(name="a", org="acme", now_ms=1, policy="strict")
+    ring.refresh()
+    headers = {"authorization": f"Bearer {secret}", "x-unabridged-upstream": "two"}
+    got = httpx.post(proxy.url + path, json={"model": "m", "input": "x"}, headers=headers)
+    assert (got.status_code, got.json()["error"]["code"]) == (403, "override_not_allowed")
+    assert other.seen == []
 
 
 def test_each_upstream_gets_its_own_host_and_key_and_no_others(

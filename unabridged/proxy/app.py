@@ -21,7 +21,7 @@ from unabridged.proxy.callers import Callers, foreign, host_of, loopback, scopes
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
 from unabridged.proxy.dialect import Dialect, dialect_of
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotCountable, NotFound, envelope, kind
-from unabridged.proxy.exchange import Exchange
+from unabridged.proxy.exchange import Exchange, by_key
 from unabridged.proxy.headers import Headers
 from unabridged.proxy.keys import Key
 from unabridged.proxy.metrics_answer import PATH as METRICS
@@ -178,6 +178,8 @@ class App:
             key=caller.name if caller else None,
         )
         choice = choose(self.config, facts)
+        if caller is not None and caller.policy is not None:
+            choice = by_key(choice, self.config, caller.policy)
         if "x-unabridged-upstream" not in facts.headers:
             return choice
         return apply(choice, self.config, Asked.parse(facts.headers))
