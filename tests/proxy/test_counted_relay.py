@@ -86,5 +86,10 @@ def test_a_key_that_is_held_to_models_is_held_to_them_on_every_path(
         assert upstream.seen[-1].body == body
         assert ask(path, b'{"model": "large", "input": "x"}') == 403
         assert ask(path, b"opaque") == 403
+        assert ask(path, b'{"model": "large", "input": "x", "model": "small-1"}') == 403
+    assert len(upstream.seen) == 4
+    assert (
+        ask("/chat/completions", b'{"model": "large", "messages": [], "model": "small-1"}') == 403
+    )
     assert len(upstream.seen) == 4
     assert httpx.get(proxy.url + "/models", headers=headers).status_code == 200

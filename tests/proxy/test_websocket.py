@@ -117,6 +117,9 @@ def test_a_key_that_is_held_to_models_opens_no_socket_to_another(echo: Echo, ser
         with refused, connect(address(proxy), additional_headers=headers, subprotocols=protocols):
             assert opens
         assert (echo.headers is not None) == opens
+    two = address(proxy).partition("?")[0] + "?model=gpt-4o&model=gpt-realtime"
+    with pytest.raises(InvalidStatus, match="403"), connect(two, additional_headers=headers):
+        pass
 
 
 def test_the_address_of_a_socket_names_the_model_that_a_route_asks_for(

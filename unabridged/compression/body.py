@@ -133,6 +133,10 @@ class Body:
                     raise BadBody(f"the value of {key!r} cannot be read: {error}") from error
         return None
 
+    def count(self, key: str) -> int:
+        """How often a top-level key stands there."""
+        return sum(member.key == key for member in self.members)
+
     def without(self, key: str) -> str:
         """The raw body with a top-level key and its comma taken out, all else as it was."""
         keep: list[str] = []

@@ -154,9 +154,9 @@ class App:
                     "a WebSocket cannot be counted against a budget, so there is none while"
                     " budgets are in force"
                 )
-            model = _asked_model(request)
-            choice = self._choice(request, caller, model)
-            scopes(caller, route=choice.route, model=model)
+            models = _asked_models(request)
+            choice = self._choice(request, caller, models[-1])
+            scopes(caller, route=choice.route, model=models[-1], named=len(models))
             name, _ = self.exchange.upstreams.line(choice).members[0]
             destination = self.exchange.upstreams.members[name]
             if destination.upstream.settings.kind != "openai":
@@ -224,9 +224,9 @@ def _under_prefix(request: Request) -> None:
         raise NotFound(f"nothing is served here; the API is under {PREFIX}")
 
 
-def _asked_model(request: Request) -> str:
-    """The one that the address of a WebSocket names; empty: none."""
-    return parse_qs(request.query.decode("latin-1")).get("model", [""])[-1]
+def _asked_models(request: Request) -> list[str]:
+    """What the address of a WebSocket names; one that is empty: none."""
+    return parse_qs(request.query.decode("latin-1")).get("model", [""])
 
 
 async def _refuse(error: Exception, send: Send, refuse_status: int, dialect: Dialect) -> None:

@@ -66,11 +66,16 @@ def shelf_owner(caller: Key | None, share: Literal["team", "org"]) -> str:
     return tenant_name(caller.org, None)
 
 
-def scopes(caller: Key | None, *, route: str, model: str) -> Scopes:
-    """Whom and what a request is charged to. Raises ModelNotAllowed."""
+def scopes(caller: Key | None, *, route: str, model: str, named: int = 1) -> Scopes:
+    """Whom and what a request is charged to. `named`: how often it names its model; more than once,
+    and the upstream may see another one. Raises ModelNotAllowed."""
     model = plain(model)
     if caller is None:
         return Scopes(org=OPEN_ORG, route=route or None, model=model or None)
+    if caller.models and named > 1:
+        raise ModelNotAllowed(
+            f"key {caller.name!r} is held to some models, and this request names {named}: say one"
+        )
     if caller.models and not any(fnmatchcase(model, glob) for glob in caller.models):
         allowed = ", ".join(caller.models)
         raise ModelNotAllowed(f"key {caller.name!r} may not ask model {model!r}; only: {allowed}")

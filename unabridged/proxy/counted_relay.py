@@ -43,7 +43,8 @@ async def relay_counted(
     body = await money.aside(lambda: _parsed(request, raw, limit))
     asked = body.scalar("model") if body else None
     model = asked if isinstance(asked, str) else ""
-    on = scopes(caller, route=choice.route, model=model)
+    named = body.count("model") if body else 0
+    on = scopes(caller, route=choice.route, model=model, named=named)
     spending = await money.begin(choice, on, request.header_map(), Draft(said={}))
 
     async def work() -> None:

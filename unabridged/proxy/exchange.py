@@ -110,7 +110,12 @@ class Exchange:
             body = await self._read(came, surface)
             choice = self._choose(request, body, caller, draft)
             own = _without_ours(body)
-        on = scopes(caller, route=choice.route, model=draft.said["model"])
+        on = scopes(
+            caller,
+            route=choice.route,
+            model=draft.said["model"],
+            named=body.count("model") if body else 0,
+        )
         spending = await self.money.begin(choice, on, request.header_map(), draft)
         draft.note(policy=spending.choice.policy_name, compressor=spending.choice.policy.compressor)
 
