@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -337,6 +339,23 @@ def test_the_gateway_for_tools_that_litellm_has_is_refused_before_a_provider_is_
 def test_a_body_that_is_no_json_object_is_refused(provided: Callable[..., Proxy]) -> None:
     got = httpx.post(provided("anthropic").url + "/responses", content=b"[1]", timeout=90)
     assert got.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("provider", "params"), [("nosuchprovider", {}), ("anthropic", {"rpm": "many"})]
+)
+def test_what_litellm_cannot_be_set_up_with_is_told_and_leaves_no_thread(
+    provided: Callable[..., Proxy], provider: str, params: Any
+) -> None:
+    proxy = provided(provider, params=params)
+    for _ in range(3):
+        got = ask(proxy)
+        assert got.status_code == 502
+        assert "upstreams.default.provider" in got.json()["error"]["message"]
+    end = time.monotonic() + 10
+    while "unabridged-litellm-default" in [each.name for each in threading.enumerate()]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_what_a_provider_has_no_path_for_is_not_found(provided: Callable[..., Proxy]) -> None:

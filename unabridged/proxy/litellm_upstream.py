@@ -98,7 +98,7 @@ class LitellmUpstream:
         except (ValueError, AttributeError):
             yield _refused(400, "the body is not a JSON object")
             return
-        await asyncio.to_thread(self._start)
+        await self._started()
         if method == "aresponses" and (why := self._refusal(asked)):
             yield _refused(400, why)
             return
@@ -123,6 +123,15 @@ class LitellmUpstream:
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
 
+    async def _started(self) -> None:
+        try:
+            await asyncio.to_thread(self._start)
+        except Exception as error:
+            raise UpstreamDown(
+                f"litellm cannot be set up for upstream {self.name!r} ({type(error).__name__});"
+                f" check upstreams.{self.name}.provider and params in the configuration"
+            ) from error
+
     def _start(self) -> None:
         """Imports litellm and makes its router; takes seconds, once."""
         with self._starting:
@@ -142,9 +151,12 @@ class LitellmUpstream:
             threading.Thread(
                 target=loop.run_forever, name=f"unabridged-litellm-{self.name}", daemon=True
             ).start()
-            self._router = asyncio.run_coroutine_threadsafe(
-                _made(Router, self._means()), loop
-            ).result()
+            making = asyncio.run_coroutine_threadsafe(_made(Router, self._means()), loop)
+            try:
+                self._router = making.result()
+            except BaseException:
+                loop.call_soon_threadsafe(loop.stop)
+                raise
             self._loop = loop
 
     def _means(self) -> dict[str, Any]:
