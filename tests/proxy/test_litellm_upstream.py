@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -339,6 +340,53 @@ def test_the_gateway_for_tools_that_litellm_has_is_refused_before_a_provider_is_
 def test_a_body_that_is_no_json_object_is_refused(provided: Callable[..., Proxy]) -> None:
     got = httpx.post(provided("anthropic").url + "/responses", content=b"[1]", timeout=90)
     assert got.status_code == 400
+
+
+def test_a_body_that_came_compressed_is_opened(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    upstream.reply(answer(json.dumps(ANTHROPIC).encode()))
+    proxy = provided("anthropic")
+    packed = gzip.compress(json.dumps({"model": "claude-x", "messages": [USER]}).encode())
+
+    def post(encoding: str) -> httpx.Response:
+        headers = {"content-encoding": encoding}
+        return httpx.post(
+            proxy.url + "/chat/completions", content=packed, headers=headers, timeout=90
+        )
+
+    assert post("gzip").json()["choices"][0]["message"]["content"] == "At the river."
+    assert "Where is the gauge?" in upstream.seen[0].body.decode()
+    assert "encoding" in post("x-odd").json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/chat/completions", {"messages": [USER]}, "model"),
+        ("/chat/completions", {"model": "m", "messages": "Where?"}, "messages"),
+        ("/chat/completions", {"model": "m", "messages": [USER], "metadata": "x"}, "metadata"),
+        ("/messages", {"model": "m", "messages": [USER]}, "max_tokens"),
+        ("/embeddings", {"model": "m"}, "input"),
+    ],
+)
+def test_a_callers_mistake_is_no_failure_of_the_provider(
+    upstream: FakeUpstream, provided: Callable[..., Proxy], path: str, body: Any, said: str
+) -> None:
+    proxy = provided("anthropic", failures=1)
+    got = httpx.post(proxy.url + path, json=body, timeout=90)
+    assert (got.status_code, upstream.seen) == (400, [])
+    assert got.json()["error"]["message"].startswith(said)
+    assert not proxy.app.exchange.upstreams.health.cooling("default")
+
+
+def test_no_upload_is_held_that_is_larger_than_a_request_may_be(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    proxy = provided("gemini", rest={"server": {"max_body_bytes": 2000}})
+    got = httpx.post(proxy.url + "/embeddings", content=b" " * 5000, timeout=90)
+    assert (got.status_code, upstream.seen) == (413, [])
+    assert "server.max_body_bytes" in got.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

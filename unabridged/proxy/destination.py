@@ -64,11 +64,13 @@ class Destination:
         return replace(call, headers=headers)
 
 
-KINDS: dict[str, Callable[[str, Settings, str | None], HttpUpstream | LitellmUpstream]] = {
-    "openai": lambda name, settings, _: HttpUpstream(name, settings),
-    "litellm": LitellmUpstream,
+KINDS: dict[str, Callable[[str, Settings, str | None, int], HttpUpstream | LitellmUpstream]] = {
+    "openai": lambda name, settings, *_: HttpUpstream(name, settings),
+    "litellm": lambda name, settings, key, largest: LitellmUpstream(
+        name, settings, key, largest=largest
+    ),
 }
-"""What makes an upstream of each kind."""
+"""What makes an upstream of each kind; the last argument is the most bytes of a request."""
 
 
 def destinations(
@@ -86,7 +88,7 @@ def destinations(
         if known is not None and known.upstream.settings == settings and known.key == key:
             members[name] = known
             continue
-        upstream = KINDS[settings.kind](name, settings, key)
+        upstream = KINDS[settings.kind](name, settings, key, config.server.max_body_bytes)
         members[name] = Destination(
             name=name,
             upstream=upstream,

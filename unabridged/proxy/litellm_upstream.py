@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from unabridged.policies import config
-from unabridged.proxy.errors import UpstreamDown, UpstreamSlow
+from unabridged.proxy.errors import BadBody, TooLarge, UpstreamDown, UpstreamSlow, kind
 from unabridged.proxy.estimate import refers
 from unabridged.proxy.headers import Headers
+from unabridged.proxy.litellm_request import asked_in, check_shape, whole
 from unabridged.proxy.upstream import Answer, Call, Opened
 
 T = TypeVar("T")
@@ -71,8 +72,12 @@ class _Told:
 class LitellmUpstream:
     """One provider. Its router retries, and asks other models, before the first byte."""
 
-    def __init__(self, name: str, settings: config.Upstream, key: str | None) -> None:
+    def __init__(
+        self, name: str, settings: config.Upstream, key: str | None, *, largest: int
+    ) -> None:
+        """`largest`: the most bytes of a request, for each is read whole."""
         self.name = name
+        self._largest = largest
         self.settings = settings
         self.host = b""
         self._key = key
@@ -93,11 +98,12 @@ class LitellmUpstream:
             yield _refused(404, f"upstream {self.name!r} answers POST {known} and nothing else")
             return
         try:
-            asked = json.loads(await _whole(call))
-            given = {name: value for name, value in asked.items() if name in FIELDS}
-        except (ValueError, AttributeError):
-            yield _refused(400, "the body is not a JSON object")
+            asked = await self._read(method, call)
+        except (BadBody, TooLarge) as error:
+            # Not raised: a status is what says that nothing was asked of the provider.
+            yield _refused(kind(error).status, str(error))
             return
+        given = {name: value for name, value in asked.items() if name in FIELDS}
         await self._started()
         if method == "aresponses" and (why := self._refusal(asked)):
             yield _refused(400, why)
@@ -122,6 +128,13 @@ class LitellmUpstream:
         loop = self._loop
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
+
+    async def _read(self, method: str, call: Call) -> dict[str, Any]:
+        """Raises BadBody and TooLarge."""
+        raw = await whole(call, largest=self._largest)
+        asked = await asyncio.to_thread(asked_in, call.headers, raw, largest=self._largest)
+        check_shape(method, asked)
+        return asked
 
     async def _started(self) -> None:
         try:
@@ -186,9 +199,9 @@ class LitellmUpstream:
         # after the provider was asked.
         from litellm.llms.anthropic.pass_through.messages import fake_stream_iterator
 
-        whole = await self._router.aanthropic_messages(**{**given, **more, "stream": False})
-        stream = fake_stream_iterator.FakeAnthropicMessagesStreamIterator(whole)
-        stream.chunks[:] = [_complete(chunk, whole["content"]) for chunk in stream.chunks]
+        message = await self._router.aanthropic_messages(**{**given, **more, "stream": False})
+        stream = fake_stream_iterator.FakeAnthropicMessagesStreamIterator(message)
+        stream.chunks[:] = [_complete(chunk, message["content"]) for chunk in stream.chunks]
         return stream
 
     def _refusal(self, asked: Mapping[str, Any]) -> str:
@@ -281,12 +294,6 @@ class LitellmUpstream:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
-async def _whole(call: Call) -> bytes:
-    if isinstance(call.body, bytes):
-        return call.body
-    return b"".join([piece async for piece in call.body])
-
-
 async def _made(router: Any, means: Mapping[str, Any]) -> Any:
     return router(**means)
 
@@ -324,10 +331,10 @@ def _event(chunk: Any) -> tuple[bytes, bool]:
         raw = chunk if isinstance(chunk, bytes) else chunk.encode()
         return raw, False
     data = _json(chunk)
-    kind = getattr(chunk, "type", None) or (chunk.get("type") if isinstance(chunk, dict) else None)
-    if kind is None:
+    said = getattr(chunk, "type", None) or (chunk.get("type") if isinstance(chunk, dict) else None)
+    if said is None:
         return b"data: " + data + b"\n\n", True
-    name = str(getattr(kind, "value", kind)).encode()
+    name = str(getattr(said, "value", said)).encode()
     return b"event: " + name + b"\ndata: " + data + b"\n\n", False
 
 
