@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from fake_models import FakeModels, embed, rerank
 
 from unabridged.compression.job import Cancelled
 from unabridged.policies.policy import Provider
+from unabridged.proxy.litellm_loading import LOGGERS
 from unabridged.proxy.provider import ProviderDown, ProviderEncoder, ProviderReranker
 
 KEYS = {"PROVIDER_KEY": "secret"}
@@ -56,6 +58,23 @@ def test_what_a_provider_refuses_is_told_without_the_text() -> None:
         with pytest.raises(ProviderDown, match=r"openai/e at .* failed with status 401") as told:
             encoder.question("codeword")
     assert "codeword" not in f"{told.value} {told.value.__cause__}"
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_what_a_provider_refuses_is_told_to_nobody_else(
+    capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    def refusing(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        return status, {"error": {"message": f"bad {body['documents']}", "type": "x"}}
+
+    # A level that another test has set would hide what a process says by itself.
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    with FakeModels(refusing) as server:
+        reranker = ProviderReranker(named("cohere/rerank-v3.5", server.url, retries=0), KEYS)
+        with pytest.raises(ProviderDown):
+            reranker.scores("who", ["codeword"])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_answer_that_does_not_fit_is_an_error() -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unabridged.compression.distil import prompt
 from unabridged.compression.tokens import counter
 from unabridged.policies.config import Upstream
+from unabridged.proxy.litellm_loading import load_litellm
 from unabridged.proxy.price import load_prices
 
 SHORTER = 0.6
@@ -103,11 +103,8 @@ class ChatTeacher:
         raise AssertionError
 
     def _answer(self, text: str) -> str:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        import litellm
-
         name = self._upstream.api_key_env
-        answer: Any = litellm.completion(
+        answer = load_litellm().completion(
             model=self._model,
             custom_llm_provider="openai",
             api_base=self._upstream.url,

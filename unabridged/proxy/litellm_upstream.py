@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +18,7 @@ from unabridged.policies import config
 from unabridged.proxy.errors import BadBody, TooLarge, UpstreamDown, UpstreamSlow, kind
 from unabridged.proxy.estimate import refers
 from unabridged.proxy.headers import Headers
+from unabridged.proxy.litellm_loading import load_litellm
 from unabridged.proxy.litellm_request import asked_in, check_shape, whole
 from unabridged.proxy.upstream import Answer, Call, Opened
 
@@ -33,7 +32,6 @@ METHODS = {
     "/responses": "aresponses",
 }
 """Paths that a provider can be asked by, and the router's method for each."""
-LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 # fmt: off
 FIELDS = frozenset((
@@ -150,16 +148,10 @@ class LitellmUpstream:
         with self._starting:
             if self._loop is not None:
                 return
-            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-            import litellm
+            litellm = load_litellm()
+            litellm.drop_params = True
             from litellm.router import Router
 
-            for name in LOGGERS:
-                # It logs chunks of answers when one cannot be read.
-                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-            litellm.suppress_debug_info = True
-            litellm.telemetry = False
-            litellm.drop_params = True
             loop = asyncio.new_event_loop()
             threading.Thread(
                 target=loop.run_forever, name=f"unabridged-litellm-{self.name}", daemon=True

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unabridged.compression.encoder import Encoded, Vectors, unit
 from unabridged.compression.prompt import Span
 from unabridged.policies.policy import Provider
+from unabridged.proxy.litellm_loading import load_litellm
 
 
 class ProviderDown(Exception):
@@ -143,12 +144,8 @@ def _revision(settings: Provider) -> str:
 
 def _call(function: str, settings: Provider, **given: Any) -> Any:
     """Call a function of litellm. Raises ProviderDown without a word of what was sent."""
-    # Its map of prices would be fetched from the network when it is imported.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm
-
     try:
-        return getattr(litellm, function)(
+        return getattr(load_litellm(), function)(
             model=settings.litellm,
             timeout=settings.answer_seconds,
             num_retries=settings.retries,
