@@ -37,6 +37,14 @@ def test_the_callers_credential_goes_on_only_if_it_is_the_upstreams() -> None:
     assert operated == [(b"host", b"h"), (b"authorization", b"Bearer op")]
 
 
+def test_the_operators_credential_stands_alone_where_the_upstream_looks_for_it() -> None:
+    given = [(b"X-Vendor-Key", b"mine"), (b"X-Other", b"1")]
+    sent = to_upstream(
+        given, host=b"h", key="op", key_header=b"x-vendor-key", own_keys=False, length=None
+    )
+    assert sent == [(b"host", b"h"), (b"X-Other", b"1"), (b"x-vendor-key", b"op")]
+
+
 def test_what_connection_names_is_dropped_in_any_case() -> None:
     given = [(b"CONNECTION", b"Close,  x-A "), (b"X-a", b"1"), (b"x-ab", b"2")]
     assert to_client(given, receipt=[], changed=False, length=None) == [(b"x-ab", b"2")]

@@ -59,6 +59,8 @@ def to_upstream(
     drop = _dropped(headers) | {b"expect", b"host"}
     if key is not None or own_keys:
         drop |= CREDENTIALS
+    if key is not None:
+        drop |= {key_header}
     if length is not None:
         drop |= {b"content-length"}
     kept = [(b"host", host)]
