@@ -119,6 +119,8 @@ def test_options_and_scalars_come_from_the_same_reading() -> None:
     assert body.scalar("stop") is None
     assert body.scalar("absent") is None
     assert body.value("unabridged") == {"rate": 0.25}
+    digits = "1" * 5000
+    assert read(f'{{"tools":[{{"most":{digits}}}]}}').value("tools") == [{"most": digits}]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_both_headers_are_read() -> None:
         {MAX_TOKENS: "1.5"},
         {MAX_TOKENS: "٣"},
         {MAX_TOKENS: "9" * 30},
+        {MAX_TOKENS: "9" * 5000},
     ],
 )
 def test_a_cap_that_makes_no_sense_is_refused_by_name(headers: dict[str, str]) -> None:

@@ -63,6 +63,22 @@ def levels(proxy: Proxy) -> tuple[int, int]:
     return int(used or 0) - int(reserved or 0), int(reserved or 0)
 
 
+@pytest.mark.parametrize(
+    "given", [{"budgets": [budget(limit=100)]}, {}], ids=["counted", "not counted"]
+)
+def test_a_number_that_nobody_can_read_is_charged_like_any_other_request(
+    upstream: FakeUpstream, serve: Any, given: Any
+) -> None:
+    """The upstream tells no usage, so that all is counted here."""
+    upstream.reply(answer(b'{"choices": [{"message": {"content": "Hello."}}]}'))
+    proxy = serve(money=MONEY, **given)
+    said = {"model": "m", "messages": [{"role": "user", "content": "Hi."}], "tools": [{"most": 1}]}
+    body = json.dumps(said).replace('"most": 1', '"most": ' + "1" * 5000)
+    assert httpx.post(f"{proxy.url}/chat/completions", content=body).status_code == 200
+    (line,) = lines(proxy)
+    assert line["basis"] == "estimated"
+
+
 def test_what_a_request_came_to_stands_in_the_ledger(upstream: FakeUpstream, serve: Any) -> None:
     proxy = serve(money=MONEY, budgets=[budget()], steps=fake_steps())
     assert ask(proxy).status_code == 200

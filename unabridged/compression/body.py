@@ -127,10 +127,7 @@ class Body:
         in most parsers, where a key stands twice."""
         for member in reversed(self.members):
             if member.key == key:
-                try:
-                    return json.loads(self.raw[member.value : member.end])
-                except (ValueError, RecursionError) as error:
-                    raise BadBody(f"the value of {key!r} cannot be read: {error}") from error
+                return _decoded(self.raw[member.value : member.end], key)
         return None
 
     def count(self, key: str) -> int:
@@ -159,6 +156,16 @@ class Body:
 
     def _short(self, key: str) -> bool:
         return any(m.key == key and m.end - m.value <= _LONGEST_SCALAR for m in self.members)
+
+
+def _decoded(raw: str, key: str) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        # A number with more digits than Python reads stays text, as in the tree.
+        return _VALUES.decode(raw)
+    except RecursionError as error:
+        raise BadBody(f"the value of {key!r} cannot be read: {error}") from error
 
 
 def read(body: str, surface: str = "chat") -> Body:

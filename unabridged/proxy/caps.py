@@ -93,6 +93,7 @@ def _dollars(value: str | None) -> int | None:
 def _tokens(value: str | None) -> int | None:
     if value is None:
         return None
-    if not value.strip().isascii() or not value.strip().isdigit() or not 0 < int(value) < 10**9:
+    digits = value.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and int(digits)):
         raise BadAsk(f"header {MAX_TOKENS} must be a whole number above 0, not {value[:40]!r}")
-    return int(value)
+    return int(digits)
