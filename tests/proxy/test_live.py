@@ -126,6 +126,9 @@ def test_a_bad_file_keeps_the_old_one_and_says_why(
 def test_what_only_a_restart_can_change_is_said(running: Running, upstream: FakeUpstream) -> None:
     running.write(text_for(upstream.url).replace("grace_seconds: 5", "grace_seconds: 6"))
     assert "after a restart" in running.wait_said()
+    running.write(text_for(upstream.url).replace("port: 0", "port: 0, max_body_bytes: 1024"))
+    assert "after a restart" in running.wait_said(2)
+    assert running.ask(user="x" * 2000).status_code == 200
 
 
 def process(file: Path, home: Path) -> tuple[subprocess.Popen[str], str]:

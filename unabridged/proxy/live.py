@@ -74,7 +74,8 @@ class Live:
                 fixed = [n for n in FIXED if getattr(config, n) != getattr(self.config, n)]
                 if fixed:
                     said += f"; what changed under {', '.join(fixed)} counts after a restart"
-                self.app = self._telling(self.app.renew(config))
+                kept = {name: getattr(self.config, name) for name in fixed}
+                self.app = self._telling(self.app.renew(config.model_copy(update=kept)))
             self.trouble = ""
         except Exception as error:
             # What is wrong is said by a class of errors made for it; it holds no secret.
