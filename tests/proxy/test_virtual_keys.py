@@ -119,6 +119,23 @@ def test_a_rotated_key_is_replaced_and_the_old_one_fades(ring: KeyRing) -> None:
     assert ring.caller(old, NOW + 1000) is None
 
 
+def test_a_key_that_fades_already_fades_no_later_when_it_is_rotated_again(ring: KeyRing) -> None:
+    old, before = make(ring)
+    ring.rotate("ci", now_ms=NOW, grace_ms=1000)
+    ring.rotate(before.id, now_ms=NOW, grace_ms=500_000)
+    ring.refresh()
+    assert ring.caller(old, NOW + 999)
+    assert ring.caller(old, NOW + 1000) is None
+
+
+def test_no_key_lives_for_longer_than_a_calendar_can_tell(ring: KeyRing) -> None:
+    with pytest.raises(BadKeyRequest, match="100 years"):
+        make(ring, expires_ms=NOW + 10**15)
+    make(ring)
+    with pytest.raises(BadKeyRequest, match="100 years"):
+        ring.rotate("ci", now_ms=NOW, grace_ms=10**25)
+
+
 def test_every_proxy_sees_a_change_at_its_next_look(ring: KeyRing, database: str) -> None:
     replica = ring_on(database)
     replica.refresh()

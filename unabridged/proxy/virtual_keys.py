@@ -19,6 +19,8 @@ from sqlalchemy.engine import Connection, Engine
 from unabridged.proxy.database import insert_new, keys, snapshot, versions
 
 SECRET_BYTES = 32
+LONGEST_MS = 100 * 366 * 86_400_000
+"""How long a key lives at most, if it is said at all."""
 _KEY = re.compile(r"ub-([0-9a-f]{12})-([A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -125,6 +127,8 @@ class KeyRing:
                 raise BadKeyRequest(f"{what} must have 1 to 200 printable characters")
         if expires_ms is not None and expires_ms <= now_ms:
             raise BadKeyRequest("the key would have expired before it was made")
+        if expires_ms is not None and expires_ms - now_ms > LONGEST_MS:
+            raise BadKeyRequest("a key that expires does so within 100 years")
         key = VirtualKey(
             id=secrets.token_hex(6),
             name=name,
@@ -160,14 +164,18 @@ class KeyRing:
     def rotate(
         self, which: str, *, now_ms: int, grace_ms: int = 0, org: str | None = None
     ) -> tuple[str, VirtualKey]:
-        """A new key with all that the old one has; the old one is accepted for `grace_ms` more.
+        """A new key with all that the old one has; the old one is accepted for `grace_ms` more, but
+        not for longer than was said when it was rotated before.
 
         Raises BadKeyRequest.
         """
+        if grace_ms > LONGEST_MS:
+            raise BadKeyRequest("a key that was rotated is accepted for 100 years at most")
         with self._engine.begin() as connection:
             old = _find(connection, which, org, now_ms)
             new = replace(old, id=secrets.token_hex(6), created_ms=now_ms, revoked_ms=None)
-            self._end(connection, old, now_ms + grace_ms)
+            ends = now_ms + grace_ms
+            self._end(connection, old, min(ends, old.revoked_ms or ends))
             return self._add(connection, new), new
 
     def _add(self, connection: Connection, key: VirtualKey) -> str:
