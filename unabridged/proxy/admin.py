@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from unabridged.compression.compress import COMPRESSORS
 from unabridged.policies.budget import Budget, Scopes, WindowKind
 from unabridged.policies.policy import Frozen
 from unabridged.policies.problem import dotted, phrase
@@ -163,6 +164,9 @@ class Admin:
         for _, share, step in budget.steps:
             if step.policy is not None and step.policy not in self.policies:
                 raise BadCall(f"at.{share}: unknown policy {step.policy!r}")
+            if step.compressor is not None and step.compressor not in COMPRESSORS:
+                known = ", ".join(COMPRESSORS)
+                raise BadCall(f"at.{share}: unknown compressor {step.compressor!r}; known: {known}")
         await asyncio.to_thread(lambda: self.book.set(budget, now_ms=self._now_ms))
         return {"version": self.book.current.version, "budget": budget.model_dump(mode="json")}
 
