@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +70,23 @@ def test_broken_yaml_names_the_line() -> None:
     source = read("a: 1\nb: [1,\nc: }\n", "u.yaml")
     assert source.data is None
     assert str(source.problems[0]).startswith("u.yaml:3: not valid YAML: ")
+
+
+@pytest.mark.parametrize(
+    ("scalar", "said"),
+    [
+        ("2026-02-30", "'2026-02-30' is no timestamp"),
+        ("!!int abc", "'abc' is no int"),
+        ("!!float x", "'x' is no float"),
+        ("!!bool x", "'x' is no bool"),
+        ("1" * 5000, "is no int"),
+    ],
+    ids=range(5),
+)
+def test_a_scalar_that_is_not_what_it_looks_like_names_its_line(scalar: str, said: str) -> None:
+    found = read(f"a: 1\nb: {scalar}\n", "f.yaml")
+    assert said in str(found.problems[0])
+    assert str(found.problems[0]).startswith("f.yaml:2: b: ")
 
 
 def test_a_key_that_is_no_word_is_a_problem() -> None:

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from unabridged.policies.problem import Place, Problem
+from unabridged.policies.problem import Place, Problem, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,18 @@ class _Reader:
             case SequenceNode():
                 return [self._item(n, (*place, i), around) for i, n in enumerate(node.value)]
             case ScalarNode():
-                return self.yaml.constructor.construct_object(node)
+                return self._scalar(node, place)
         raise TypeError(f"unknown YAML node {type(node).__name__}")
+
+    def _scalar(self, node: Node, place: Place) -> Any:
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except (ValueError, KeyError):
+            # It looks like a date, or is tagged as a number, and is none.
+            self._complain(
+                node, place, f"{shown(node.value)} is no {str(node.tag).rpartition(':')[2]}"
+            )
+            return None
 
     def _mapping(self, node: Node, place: Place, around: tuple[int, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
