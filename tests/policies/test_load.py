@@ -157,6 +157,37 @@ def test_what_is_no_configuration_at_all_is_refused(text: str) -> None:
     assert problems(text)[0].startswith("u.yaml:1: ")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h:99999/v1",
+        "http://h:abc/v1",
+        "http://h:0",
+        "http://[::1/v1",
+        "http://a..b",
+        "http://h h",
+    ],
+)
+def test_an_address_that_no_server_can_have_is_refused(url: str) -> None:
+    (said,) = problems(f"upstreams: {{default: {{url: '{url}'}}}}")
+    assert said.startswith(f"u.yaml:1: upstreams.default.url: '{url}' has no host")
+    if ":99999" in url:
+        scorer = f"policies: {{a: {{scorer: {{url: '{url}', model: m}}}}}}\n"
+        encoder = f"policies: {{a: {{encoder: {{litellm: m, url: '{url}'}}}}}}\n"
+        store = "store: {url: 'redis+cluster://h:99999'}\n"
+        for more in (scorer, encoder, store):
+            assert "has no host" in "\n".join(problems(UPSTREAM + more))
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:secret@/0", "unix:///run/store.sock", "redis://[::1]:6379", "rediss://h"]
+)
+def test_a_store_need_not_name_its_host(url: str) -> None:
+    assert (
+        parse(UPSTREAM + f"store: {{url: '{url}'}}", "u.yaml", compressors=BUILT).store.url == url
+    )
+
+
 def test_the_password_in_a_url_is_not_part_of_the_error() -> None:
     found = problems("upstreams: {default: {url: 'https://me:hunter2@h/v1?x'}}")
     assert "hunter2" not in "\n".join(found)

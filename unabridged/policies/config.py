@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unabridged.policies.budget import Budget, Price
-from unabridged.policies.policy import Frozen, Policy
+from unabridged.policies.policy import Frozen, Policy, Reachable
 
 
 class Upstream(Frozen):
@@ -16,7 +16,7 @@ class Upstream(Frozen):
 
     kind: Literal["openai", "litellm"] = "openai"
     """openai: the caller's bytes go to `url`; litellm: the request is translated for `provider`."""
-    url: str = Field(
+    url: Annotated[str, Reachable] = Field(
         default="",
         pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
         examples=["https://api.openai.com/v1"],
@@ -144,7 +144,7 @@ class Server(Frozen):
 class Store(Frozen):
     """Where compressed contexts are kept."""
 
-    url: str | None = Field(
+    url: Annotated[str | None, Reachable] = Field(
         default=None,
         pattern=r"^(rediss?(\+cluster)?|unix)://.",
         examples=["redis://localhost:6379/0", "redis+cluster://localhost:6379"],

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from unabridged.policies.problem import shown
 
 Kind = Literal[
     "instruction", "demonstration", "document", "question", "history", "tool_output", "format"
@@ -31,6 +34,27 @@ def _compiles(pattern: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+def _reachable(url: str | None) -> str | None:
+    """Of what looks like a URL: has it a host, and a port that there can be? A unix socket has
+    none, and a store without a host is on this machine."""
+    if not url or url.startswith("unix:"):
+        return url
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+        known = bool(host.encode("idna")) or not url.startswith("http")
+        fine = known and port != 0 and not re.search(r"[\\\s]", url)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ValueError(f"{shown(url)} has no host, or no port up to 65535, that can be reached")
+    return url
+
+
+Reachable = AfterValidator(_reachable)
+"""For the URL of a server."""
 
 
 class Frozen(BaseModel):
@@ -94,7 +118,11 @@ class Completions(Frozen):
     """A causal model behind an OpenAI-style completions endpoint that tells the probabilities of
     its prompt: vLLM, SGLang, llama-cpp-python, or whatever else answers `echo` with `logprobs`."""
 
-    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$", examples=["http://gpu-1:8000/v1"])
+    url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$", examples=["http://gpu-1:8000/v1"]),
+        Reachable,
+    ]
     """Base URL; /completions is put behind it."""
     model: str = Field(min_length=1)
     """What the server calls the model."""
@@ -122,7 +150,7 @@ class Provider(Frozen):
 
     litellm: str = Field(min_length=1, examples=["openai/text-embedding-3-small"])
     """The model as litellm names it, with its provider in front."""
-    url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    url: Annotated[str | None, Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$"), Reachable] = None
     """Base URL; null: the provider's own."""
     api_key_env: str | None = None
     """Environment variable with the credential; null: the one that litellm looks for."""
