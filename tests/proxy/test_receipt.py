@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,21 @@ def test_receipts_become_lines_of_json_and_batches_and_memories() -> None:
     assert [json.loads(line)["at"] for line in shared] == list(range(KEPT_IN_MEMORY + 5))
     assert [r.route for r in receipts.recent(2)] == ["204", "203"]
     assert len(receipts.recent()) == KEPT_IN_MEMORY
+
+
+def test_whatever_fails_with_a_batch_the_next_one_is_written() -> None:
+    output, taken = io.StringIO(), list[Any]()
+
+    def fails(_: Any) -> None:
+        raise RuntimeError("codeword")
+
+    receipts = Receipts(share=fails, output=output, takers=(fails, taken.extend))
+    for n in range(2):
+        receipts.add(draft(status=200).receipt(at=n))
+        end = time.monotonic() + 5
+        while len(taken) <= n and time.monotonic() < end:
+            time.sleep(0.01)
+    receipts.close()
+    assert [receipt.at for receipt, _ in taken] == [0, 1]
+    assert output.getvalue().count("could not be taken: RuntimeError") >= 2
+    assert "codeword" not in output.getvalue()

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Literal, TextIO
 
 from unabridged.proxy.headers import Headers
@@ -240,8 +241,8 @@ class Receipts:
             records = [as_record(receipt) for receipt, _ in told]
             for record in records:
                 self._logger.info("request", extra={"fields": record})
-            if records and self._share is not None:
-                self._share([json.dumps(record, ensure_ascii=False) for record in records])
+            if told:
+                self._hand(partial(self._push, records), told)
             for take in self._takers if told else ():
                 self._hand(take, told)
             if None in batch:
@@ -249,6 +250,10 @@ class Receipts:
             if self._takers:
                 # Each batch is written to disk as one: let some gather while others wait.
                 self._closing.wait(GATHER_SECONDS)
+
+    def _push(self, records: list[dict[str, Any]], _: Batch) -> None:
+        if self._share is not None:
+            self._share([json.dumps(record, ensure_ascii=False) for record in records])
 
     def _hand(self, take: Callable[[Batch], None], told: Batch) -> None:
         try:
