@@ -95,7 +95,9 @@ def test_requests_are_filtered_and_come_page_by_page(proxy: Proxy, upstream: Fak
         kept = page.get("/requests?route=kept&outcome=shortened").json()["requests"]
         assert [r["route"] for r in kept] == ["kept"]
         assert page.get("/requests?team=nobody").json()["requests"] == []
-        for wrong in ("tem=x", "count=many", "before=yesterday"):
+        digits = "1" * 5000
+        numbers = ("count=\u00b2", f"count={digits}", "before=\u00b2.a", f"before={digits}.a")
+        for wrong in ("tem=x", "count=many", "before=yesterday", *numbers):
             assert page.get(f"/requests?{wrong}").status_code == 400
 
 

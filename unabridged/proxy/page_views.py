@@ -99,7 +99,7 @@ class PageViews:
         asked = dict(request.query_params)
         before, count = asked.pop("before", None), asked.pop("count", "50")
         wanted = {name: value for name, value in asked.items() if value or name not in FACETS}
-        if not count.isdigit():
+        if not (count.isascii() and count.isdigit() and len(count) < 10):
             raise BadCall(f"count must be a number, not {count[:20]!r}")
         try:
             return await asyncio.to_thread(

@@ -252,7 +252,7 @@ def _detail(receipt: Receipt, detail: Detail) -> dict[str, Any]:
 
 def _older(before: str) -> sa.ColumnElement[bool]:
     at, _, id = before.partition(".")
-    if not at.isdigit() or not id:
+    if not (at.isascii() and at.isdigit() and len(at) < 19) or not id:
         raise BadPage(f"`before` is the `next` of another page, not {before[:60]!r}")
     at_ms = int(at)
     return (receipts.c.at_ms < at_ms) | ((receipts.c.at_ms == at_ms) & (receipts.c.id < id))
