@@ -93,6 +93,14 @@ def test_a_zstd_frame_that_would_allocate_much_is_refused() -> None:
         decode(raw, "zstd", limit=10**6)
 
 
+def test_a_body_that_is_encoded_time_and_again_is_refused_before_it_is_opened() -> None:
+    raw = b"x"
+    for _ in range(5):
+        raw = gzip.compress(raw)
+    with pytest.raises(BadBody, match="5 times over; 4 at most"):
+        decode(raw, ", ".join(["gzip"] * 5), limit=1000)
+
+
 def test_several_encodings_are_opened_in_turn_and_unknown_ones_left() -> None:
     twice = brotli.compress(gzip.compress(b"words"))
     assert decode(twice, "gzip, br", limit=99) == b"words"

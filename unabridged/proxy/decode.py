@@ -36,6 +36,8 @@ class Came:
         return kept, body
 
 
+MOST = 4
+"""Encodings of one body. Each may cost as much as the whole limit."""
 _STEP = 64 * 1024
 """Bytes that are opened at a time, so that a bomb is seen long before it goes off."""
 _BITE = 4 * 1024
@@ -52,11 +54,14 @@ def decode(raw: bytes, encoding: str, *, limit: int) -> bytes | None:
     """The body as it was before it was compressed (RFC 9110 section 8.4); None if the encoding is
     none of DECODERS.
 
-    Raises BadBody if it is broken, and TooLarge once it has more than `limit` bytes.
+    Raises BadBody if it is broken or encoded too often, and TooLarge once it has more than `limit`
+    bytes.
     """
     names = [name.strip().lower() for name in encoding.split(",") if name.strip()]
     if any(name not in DECODERS for name in names):
         return None
+    if len(names) > MOST:
+        raise BadBody(f"the request body is encoded {len(names)} times over; {MOST} at most")
     for name in reversed(names):
         raw = _opened(raw, name, limit)
     return raw
