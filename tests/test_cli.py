@@ -346,7 +346,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(tmp_pa
     environment = {
         "UNABRIDGED_HOME": str(tmp_path),
         "UNABRIDGED_CONFIG": str(config),
-        "UNABRIDGED_UPSTREAM": "http://environment/v1",
+        "UNABRIDGED_UPSTREAM": "http://me:hunter2@environment/v1",
         "UNABRIDGED_PORT": "0",
     }
     with serving(**environment) as line:

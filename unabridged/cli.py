@@ -119,6 +119,7 @@ def serve(
 ) -> None:
     """Run the proxy. Flags win over the environment, the environment over the file."""
     from unabridged.policies.override import override
+    from unabridged.policies.problem import without_password
     from unabridged.proxy.serve import run, state_home
 
     def read() -> Config:
@@ -136,7 +137,8 @@ def serve(
         settled = read()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    where = ", ".join(f"{name} {each.url}" for name, each in settled.upstreams.items())
+    urls = {name: without_password(each.url) for name, each in settled.upstreams.items()}
+    where = ", ".join(f"{name} {url}" for name, url in urls.items())
     run(
         settled,
         state_dir=state_home(),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from unabridged.policies.problem import ConfigError, Problem, dotted, meant, shown
+from unabridged.policies.policy import Completions, Provider
+from unabridged.policies.problem import (
+    ConfigError,
+    Problem,
+    dotted,
+    meant,
+    shown,
+    without_password,
+)
 
 
 def test_a_problem_reads_as_file_line_key_message() -> None:
@@ -37,3 +45,11 @@ def test_a_slip_names_the_nearest_word_and_anything_else_the_whole_list() -> Non
     assert meant("compresser", ["compressor", "rate"]) == "did you mean 'compressor'?"
     assert meant("zzz", ["compressor", "rate"]) == "known: compressor, rate"
     assert meant("zzz", []) == "known: none"
+
+
+def test_a_url_is_shown_without_its_password() -> None:
+    assert without_password("https://me:hunter2@h:1/v1") == "https://h:1/v1"
+    assert without_password("https://h/v1@2") == "https://h/v1@2"
+    scorer = Completions(url="http://me:p@ss@gpu/v1", model="m")
+    assert str(scorer) == "m at http://gpu/v1"
+    assert str(Provider(litellm="m", url="http://me:pass@h")) == "m at http://h"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from unabridged.policies.problem import shown
+from unabridged.policies.problem import shown, without_password
 
 Kind = Literal[
     "instruction", "demonstration", "document", "question", "history", "tool_output", "format"
@@ -142,7 +142,7 @@ class Completions(Frozen):
     """How often a request is sent again when the server is busy or cannot be reached."""
 
     def __str__(self) -> str:
-        return f"{self.model} at {self.url}"
+        return f"{self.model} at {without_password(self.url)}"
 
 
 class Provider(Frozen):
@@ -162,7 +162,7 @@ class Provider(Frozen):
     """How often a request is sent again."""
 
     def __str__(self) -> str:
-        return f"{self.litellm} at {self.url}" if self.url else self.litellm
+        return f"{self.litellm} at {without_password(self.url)}" if self.url else self.litellm
 
 
 class Perplexity(Frozen):

@@ -57,6 +57,11 @@ def dotted(place: Place) -> str:
     return text.removeprefix(".")
 
 
+def without_password(url: str) -> str:
+    """A URL as logs and pages may show it."""
+    return re.sub(r"//[^/\s]*@", "//", url)
+
+
 def shown(value: Any) -> str:
     """A value as an error names it: short, and without the password of a URL."""
     match value:

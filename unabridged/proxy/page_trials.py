@@ -6,7 +6,6 @@ import asyncio
 import io
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from unabridged.policies.asked import BadAsk, NotAllowed, UnknownPolicy
 from unabridged.policies.config import Config, Match
 from unabridged.policies.load import parse_policy
 from unabridged.policies.policy import Policy
-from unabridged.policies.problem import ConfigError
+from unabridged.policies.problem import ConfigError, without_password
 from unabridged.proxy.admin import BadCall, Work, body
 from unabridged.proxy.comparison import Asker
 from unabridged.proxy.dry_run import dry_run, target
@@ -83,7 +82,7 @@ class PageTrials:
         upstreams = [
             UpstreamRow(
                 name=name,
-                url=_without_password(upstream.url),
+                url=without_password(upstream.url),
                 key="operator's" if upstream.api_key_env else "caller's",
                 models=await asyncio.to_thread(self.book.models, name),
             )
@@ -182,8 +181,3 @@ def _matches(match: Match) -> list[str]:
 
 def _named(upstream: Any) -> str:
     return upstream if isinstance(upstream, str) else ", ".join(map(str, upstream))
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
