@@ -5,11 +5,19 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from ledger_world import ALICE, NOW
 
 from unabridged.policies.budget import Budget
-from unabridged.proxy.database import database_url, metadata, open_database, snapshot, versions
+from unabridged.proxy.database import (
+    BadDatabaseUrl,
+    database_url,
+    metadata,
+    open_database,
+    snapshot,
+    versions,
+)
 from unabridged.proxy.journal import SqlBooks
 from unabridged.proxy.ledger import Entry, counters
 from unabridged.proxy.virtual_keys import KeyRing, next_version
@@ -73,3 +81,10 @@ def test_the_same_books_are_kept_on_either(database: str) -> None:
     ring.refresh()
     assert ring.caller(secret, NOW) == key
     engine.dispose()
+
+
+@pytest.mark.parametrize("given", ["postgresql://me:hunter2@h:abc/x", "hunter2"])
+def test_a_url_that_cannot_be_read_says_where_it_stands(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BadDatabaseUrl, match=r"money\.database") as caught:
+        database_url(given, tmp_path)
+    assert "hunter2" not in str(caught.value)

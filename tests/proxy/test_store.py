@@ -113,6 +113,13 @@ def test_processes_that_start_together_get_one_secret(tmp_path: Path) -> None:
     assert len(set(found)) == 1
 
 
+@pytest.mark.parametrize("text", ["z" * 64, "ab" * 10, "é" * 64, ""])
+def test_a_damaged_secret_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "secret").write_text(text, encoding="utf-8")
+    with pytest.raises(BadSecret, match="secret is damaged"):
+        server_secret(tmp_path, {})
+
+
 def test_a_secret_from_the_environment_must_be_long(tmp_path: Path) -> None:
     given = {"UNABRIDGED_SECRET": "s" * 32}
     assert server_secret(tmp_path, given) == server_secret(tmp_path / "elsewhere", given)

@@ -145,11 +145,23 @@ versions = sa.Table(
 """Counts the changes of keys and budgets, so that every proxy sees that there was one."""
 
 
+class BadDatabaseUrl(ValueError):
+    """The URL of the database cannot be read; says where it stands, and nothing of it."""
+
+
 def database_url(given: str | None, state_dir: Path) -> URL:
-    """The configured database; None: a SQLite file in the state directory."""
+    """The configured database; None: a SQLite file in the state directory. Raises
+    BadDatabaseUrl."""
     if given is None:
         return URL.create("sqlite", database=str(state_dir / "ledger.db"))
-    url = make_url(given)
+    try:
+        url = make_url(given)
+    except (sa.exc.ArgumentError, ValueError):
+        # What is wrong with it could be a part of its password.
+        raise BadDatabaseUrl(
+            "the URL of the database cannot be read (money.database in the configuration, or"
+            " UNABRIDGED_DATABASE)"
+        ) from None
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     return url

@@ -185,10 +185,13 @@ def server_secret(state_dir: Path, environment: Mapping[str, str]) -> bytes:
             os.link(draft, path)
         finally:
             Path(draft).unlink()
-    text = path.read_text(encoding="ascii").strip()
-    if len(text) < 2 * SECRET_BYTES:
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) < SECRET_BYTES:
         raise BadSecret(f"{path} is damaged; delete it to have a new one made")
-    return bytes.fromhex(text)
+    return secret
 
 
 def _socket_path(state_dir: Path) -> Path:
