@@ -311,6 +311,21 @@ def test_the_messages_api_of_a_provider_passes_in_its_own_shape(
     assert got.json()["content"][0]["text"] == "At the river."
 
 
+def test_what_a_message_says_of_its_answers_shape_and_context_reaches_the_provider(
+    upstream: FakeUpstream, provided: Callable[..., Proxy]
+) -> None:
+    upstream.reply(answer(json.dumps(ANTHROPIC).encode()))
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    said = {
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+        "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
+        "container": "c-1",
+    }
+    more = {"model": "claude-sonnet-4-5", "max_tokens": 50}
+    assert ask(provided("anthropic"), "/messages", **more, **said).status_code == 200
+    assert {name: upstream.seen[0].json.get(name) for name in said} == said
+
+
 def test_a_streamed_message_has_all_of_what_a_provider_thought_unseen(
     upstream: FakeUpstream, provided: Callable[..., Proxy]
 ) -> None:

@@ -43,7 +43,8 @@ FIELDS = frozenset((
     "service_tier", "metadata", "store", "prompt_cache_key", "safety_identifier", "cache_control",
     "prompt", "suffix", "echo", "best_of", "input", "dimensions", "encoding_format", "input_type",
     "instructions", "previous_response_id", "include", "max_output_tokens", "reasoning", "text",
-    "truncation", "background", "system", "stop_sequences", "max_tool_calls",
+    "truncation", "background", "system", "stop_sequences", "max_tool_calls", "output_config",
+    "context_management", "container", "output_format", "prompt_cache_retention",
 ))
 # fmt: on
 """Of a caller's body only these go on. litellm takes addresses, keys and settings of its own among
