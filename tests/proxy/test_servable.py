@@ -24,3 +24,21 @@ def test_a_missing_operator_key_is_named_and_nothing_is_started(tmp_path: Path) 
     with pytest.raises(NotServable, match=r"NO_SUCH_KEY.*upstreams\.default\.api_key_env"):
         assemble(config, state_dir=tmp_path, environment={})
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        ("K", r"upstreams\.default\.api_key_env"),
+        ("UNABRIDGED_ADMIN_KEY", r"money\.admin_key_env"),
+        ("UNABRIDGED_METRICS_KEY", r"server\.metrics_key_env"),
+    ],
+)
+def test_a_key_with_a_line_break_is_named_and_not_shown(
+    tmp_path: Path, variable: str, place: str
+) -> None:
+    config = config_for("http://127.0.0.1:1/v1", upstream={"api_key_env": "K"})
+    with pytest.raises(NotServable, match=f"{variable}.*{place}.*line break") as caught:
+        assemble(config, state_dir=tmp_path, environment={"K": "hunter2", variable: "hunter2\n"})
+    assert "hunter2" not in str(caught.value)
+    assert not (tmp_path / "store").exists()

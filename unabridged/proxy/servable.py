@@ -25,6 +25,11 @@ def check(config: Config, callers: Callers, environment: Mapping[str, str]) -> N
         )
     for name in config.upstreams:
         operators_key(name, config, environment)
+    for place, variable in (
+        ("money.admin_key_env", config.money.admin_key_env),
+        ("server.metrics_key_env", config.server.metrics_key_env),
+    ):
+        _sendable(environment.get(variable, ""), variable, place)
 
 
 def operators_key(name: str, config: Config, environment: Mapping[str, str]) -> str | None:
@@ -37,7 +42,18 @@ def operators_key(name: str, config: Config, environment: Mapping[str, str]) -> 
             f"the environment variable {variable} is not set, which"
             f" upstreams.{name}.api_key_env names"
         )
+    _sendable(environment[variable], variable, f"upstreams.{name}.api_key_env")
     return environment[variable]
+
+
+def _sendable(key: str, variable: str, place: str) -> None:
+    """A key that was read from a file often ends with a line break, which no header can hold.
+    Raises NotServable."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        raise NotServable(
+            f"the environment variable {variable}, which {place} names, holds a line break or"
+            " another control character"
+        )
 
 
 def _is_loopback(host: str) -> bool:
