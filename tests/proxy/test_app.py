@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import Proxy, fake_steps
-from fake_upstream import FakeUpstream
+from fake_upstream import FakeUpstream, answer
 
 from unabridged.proxy.scorers import Scorers
 
@@ -145,6 +145,19 @@ def test_pages_of_a_named_site_may_call_with_a_key(
     for page in ("/ui", "/metrics", "/healthz"):
         got = httpx.get(proxy.root + page, headers={"origin": APP})
         assert "access-control-allow-origin" not in got.headers
+
+
+def test_where_sites_are_named_the_upstream_has_no_say_in_them(
+    upstream: FakeUpstream, serve: Serve
+) -> None:
+    """Go servers and gateways write their headers in capitals; two origins are none."""
+    theirs = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Credentials", "true")]
+    upstream.reply(answer(b"{}", headers=theirs))
+    proxy = serve(server={"allow_origins": [APP]})
+    for path in ("/chat/completions", "/embeddings"):
+        got = httpx.post(proxy.url + path, json={"messages": []}, headers={"origin": APP})
+        assert got.headers.get_list("access-control-allow-origin") == [APP]
+        assert "access-control-allow-credentials" not in got.headers
 
 
 def test_a_named_site_may_call_an_open_proxy_and_all_sites_may_not(serve: Serve) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
@@ -86,8 +86,12 @@ class App:
         if not origins or not scope["path"].startswith(PREFIX + "/"):
             return await self._http(scope, receive, send)
         every = ["*"]
+
+        async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._http(scope, receive, _without_sites(send))
+
         allowing = CORSMiddleware(
-            self._http,
+            inner,
             allow_origins=origins,
             allow_methods=every,
             allow_headers=every,
@@ -215,6 +219,19 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _without_sites(send: Send) -> Send:
+    """Leaves out which sites the upstream allows: beside ours, a browser would take neither."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            kept = [(k, v) for k, v in headers if not k.lower().startswith(b"access-control-")]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return sending
 
 
 def _under_prefix(request: Request) -> None:
