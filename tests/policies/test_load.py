@@ -142,6 +142,11 @@ def test_a_compressor_nobody_has_heard_of_is_refused() -> None:
     assert said.endswith("unknown compressor 'extractiv'; did you mean 'extractive'?")
 
 
+def test_a_tokenizer_of_no_known_form_is_refused() -> None:
+    (said,) = problems("upstreams: {default: {url: 'http://h', tokenizer: llama}}")
+    assert said == "u.yaml:1: upstreams.default.tokenizer: must look like o200k_base, not 'llama'"
+
+
 @pytest.mark.parametrize("key", ["scorer", "encoder", "classifier", "reranker"])
 def test_weights_that_have_no_such_name_are_refused(key: str) -> None:
     (said,) = policy_problems(f"{key}: smollm2")

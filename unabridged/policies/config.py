@@ -49,7 +49,9 @@ class Upstream(Frozen):
     """Failures in a row after which it is passed over, where its route has others."""
     cooldown_seconds: float = Field(default=30.0, ge=0)
     """How long it is passed over then."""
-    tokenizer: str | None = None
+    tokenizer: str | None = Field(
+        default=None, pattern=r"^([a-z0-9]+k_base|path:.+)$", examples=["o200k_base"]
+    )
     """Tokenizer to count with where the model's name does not tell it: o200k_base,
     cl100k_base or path:FILE of a tokenizer.json."""
     cache_seconds: float = Field(default=300.0, ge=0)
