@@ -56,6 +56,21 @@ def test_documents_in_front_of_another_question_are_known_again() -> None:
     assert names(FIRST)[2:] != names(other)[2:]
 
 
+def test_anthropics_api_caches_what_it_is_asked_to_and_nothing_else() -> None:
+    def ends(mark: dict[str, Any] | None, **more: Any) -> list[int]:
+        first = {"type": "text", "text": DOCUMENTS, **({"cache_control": mark} if mark else {})}
+        blocks = [first, {"type": "text", "text": "How old is town 2?"}]
+        body = json.dumps({"messages": [{"role": "user", "content": blocks}, *THEN], **more})
+        found = split(body, Policy(), surface="messages")
+        return [mark.end for mark in marks(found, read(body, "messages"), "m")]
+
+    ephemeral = {"type": "ephemeral"}
+    assert ends(None) == []
+    whole = ends(None, cache_control=ephemeral)
+    assert len(whole) > 2
+    assert ends(ephemeral) == whole[:1] == [4]  # the documents
+
+
 def test_another_model_tool_or_cache_key_is_another_beginning() -> None:
     every = [
         names(FIRST),

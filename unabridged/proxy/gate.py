@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from unabridged.compression.kept import Spans
 from unabridged.compression.plan import Plan
 from unabridged.compression.prompt import Compressed, Prompt
-from unabridged.compression.speech import CACHED
-from unabridged.proxy.prefixes import Known, Mark
+from unabridged.proxy.prefixes import Known, Mark, marked_end
 from unabridged.proxy.price import Price
 from unabridged.proxy.receipt import GateChoice
 
@@ -67,7 +66,7 @@ class Reckoning:
         share (documents in front of ever other questions) is sent whole if that is cheaper in
         the long run than cutting it anew for every question.
         """
-        marked = _marked(self.prompt)
+        marked = marked_end(self.prompt)
         pairs = list(zip(marks, known, strict=True))
         for _, record in reversed(pairs):
             if record is None or record.kept is None or self._cuts_protected(record.kept):
@@ -167,8 +166,3 @@ def discounts(price: Price | None) -> bool:
 def _requests(prompt: Prompt) -> int:
     """That the conversation has had, with this one."""
     return max(1, len({s.turn for s in prompt.segments if s.kind != "history"}))
-
-
-def _marked(prompt: Prompt) -> int:
-    """Up to where the client has marked the prompt to be cached, in segments."""
-    return max((i + 1 for i, s in enumerate(prompt.segments) if s.why == CACHED), default=0)

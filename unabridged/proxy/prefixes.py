@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from unabridged.compression.body import Body
 from unabridged.compression.kept import Spans
 from unabridged.compression.prompt import Compressed, Prompt
+from unabridged.compression.speech import CACHED
 from unabridged.proxy.contexts import Values, digest
 
 MOST_MARKS = 64
@@ -53,17 +54,26 @@ class Known:
 def marks(prompt: Prompt, body: Body, destination: str) -> tuple[Mark, ...]:
     """The prefixes of a prompt that another request may share: up to the end of a message, and
     up to where something of another kind begins (a question behind documents). `destination`
-    names upstream and model. Each digest is that of the one before and of the text between."""
+    names upstream and model. Each digest is that of the one before and of the text between.
+
+    Anthropic's API caches only what it is asked to: up to a mark, or as it sees fit.
+    """
     leading = [body.raw[m.value : m.end] for m in body.members if m.key in LEADING]
     name = digest([destination, *leading])
     found: list[Mark] = []
     segments = prompt.segments
-    for i, segment in enumerate(segments):
+    asks = body.surface == "messages" and body.value("cache_control") is None
+    for i, segment in enumerate(segments[: marked_end(prompt)] if asks else segments):
         name = digest([name, repr(segment.where.path), segment.text])
         after = segments[i + 1] if i + 1 < len(segments) else None
         if after is None or after.where.path != segment.where.path or after.kind != segment.kind:
             found.append(Mark(end=i + 1, name=name))
     return tuple(found[-MOST_MARKS:])
+
+
+def marked_end(prompt: Prompt) -> int:
+    """Up to where the client has marked the prompt to be cached, in segments."""
+    return max((i + 1 for i, s in enumerate(prompt.segments) if s.why == CACHED), default=0)
 
 
 def measured(found: Sequence[Mark], compressed: Compressed) -> tuple[Mark, ...]:
