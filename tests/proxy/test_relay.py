@@ -158,7 +158,7 @@ def test_any_status_reaches_the_client(upstream: FakeUpstream, serve: Serve, sta
 def test_a_length_of_what_is_not_sent_does_no_harm(
     upstream: FakeUpstream, serve: Serve, status: int
 ) -> None:
-    head = b"HTTP/1.1 %d Whatever\r\nContent-Length: 1000\r\n\r\n" % status
+    head = b"HTTP/1.1 %d None\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" % status
     upstream.reply(Reply(recorded=head))
     proxy = serve()
     with httpx.Client() as client:
