@@ -9,8 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from unabridged.policies.asked import Asked, apply
 from unabridged.policies.choose import Choice, Facts, choose
@@ -19,6 +18,7 @@ from unabridged.proxy.admin import PREFIX as ADMIN
 from unabridged.proxy.admin import Admin
 from unabridged.proxy.callers import Callers, foreign, host_of, loopback, scopes
 from unabridged.proxy.counted_relay import COUNTED, relay_counted
+from unabridged.proxy.cross_origin import for_sites
 from unabridged.proxy.dialect import Dialect, dialect_of
 from unabridged.proxy.errors import ClientGone, ForeignSite, NotCountable, NotFound, envelope, kind
 from unabridged.proxy.exchange import Exchange, by_key
@@ -76,28 +76,12 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._cross_origin(scope, receive, send)
+            origins = self.config.server.allow_origins
+            shown = origins and scope["path"].startswith(PREFIX + "/")
+            app = for_sites(self._http, origins) if shown else self._http
+            await app(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
-
-    async def _cross_origin(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets pages of the configured sites use the API: a browser asks before it sends a key."""
-        origins = self.config.server.allow_origins
-        if not origins or not scope["path"].startswith(PREFIX + "/"):
-            return await self._http(scope, receive, send)
-        every = ["*"]
-
-        async def inner(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._http(scope, receive, _without_sites(send))
-
-        allowing = CORSMiddleware(
-            inner,
-            allow_origins=origins,
-            allow_methods=every,
-            allow_headers=every,
-            expose_headers=every,
-        )
-        await allowing(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.config.server.max_body_bytes
@@ -219,19 +203,6 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _without_sites(send: Send) -> Send:
-    """Leaves out which sites the upstream allows: beside ours, a browser would take neither."""
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = message["headers"]
-            kept = [(k, v) for k, v in headers if not k.lower().startswith(b"access-control-")]
-            message = {**message, "headers": kept}
-        await send(message)
-
-    return sending
 
 
 def _under_prefix(request: Request) -> None:
