@@ -130,6 +130,14 @@ def cost(held: Hold, nano_usd: int | None, tokens: int = 0) -> Entry:
     return replace(held.entry, nano_usd=nano_usd, input_tokens=tokens)
 
 
+async def spend(ours: World, count: int) -> None:
+    """So many requests of one cent each, of which two were reserved."""
+    for _ in range(count):
+        held = hold([ORG], 2 * CENT)
+        await ours.ledger.reserve(held)
+        await ours.ledger.settle(held, cost(held, CENT))
+
+
 SHARED = [
     Budget(name="org", window="total", limit="2.5", store_down="closed"),
     Budget(name="team", match={"team": "research"}, window="total", limit="2"),

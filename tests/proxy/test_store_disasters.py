@@ -34,6 +34,7 @@ from ledger_world import (
     hold,
     levels,
     running_store,
+    spend,
     sql_sum,
     url,
     world,
@@ -46,13 +47,6 @@ from unabridged.proxy.journal import SqlBooks
 from unabridged.proxy.ledger import LedgerDown, counters
 from unabridged.proxy.redis_ledger import RedisLedger
 from unabridged.proxy.store_client import CONNECTIONS
-
-
-async def spend(ours: World, count: int) -> None:
-    for _ in range(count):
-        held = hold([ORG], 2 * CENT)
-        await ours.ledger.reserve(held)
-        await ours.ledger.settle(held, cost(held, CENT))
 
 
 def test_a_restored_backup_is_noticed_and_the_counters_are_rebuilt(
