@@ -73,10 +73,7 @@ def _opened(raw: bytes, name: str, limit: int) -> bytes:
         for piece in DECODERS[name](raw):
             out += piece
             if len(out) > limit:
-                raise TooLarge(
-                    f"the request body exceeds {limit} bytes when it is opened"
-                    " (server.max_body_bytes in the configuration)"
-                )
+                raise TooLarge.at(limit, " when it is opened")
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
         raise BadBody(f"the request body is not {name}, or is cut off") from error
     return bytes(out)

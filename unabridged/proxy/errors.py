@@ -25,6 +25,14 @@ class NotFound(Exception):
 class TooLarge(Exception):
     """The request body exceeds server.max_body_bytes."""
 
+    @classmethod
+    def at(cls, limit: int, when: str = "") -> TooLarge:
+        """Names the limit and where it stands."""
+        return cls(
+            f"the request body exceeds {limit} bytes{when}"
+            " (server.max_body_bytes in the configuration)"
+        )
+
 
 class BadKey(Exception):
     """No key, or one that the key file does not have."""

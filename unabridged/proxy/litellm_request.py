@@ -30,10 +30,7 @@ async def whole(call: Call, *, largest: int) -> bytes:
     async for piece in call.body:
         found += piece
         if len(found) > largest:
-            raise TooLarge(
-                f"the request body exceeds {largest} bytes"
-                " (server.max_body_bytes in the configuration)"
-            )
+            raise TooLarge.at(largest)
     return bytes(found)
 
 

@@ -79,7 +79,7 @@ class Request:
         """The body as it comes in. Raises TooLarge, counting what really comes, and ClientGone."""
         announced = first(self.headers, b"content-length")
         if announced is not None and announced.isdigit() and int(announced) > self._limit:
-            raise self._too_large()
+            raise TooLarge.at(self._limit)
         size = 0
         while not self._drained:
             message = await self._receive()
@@ -89,7 +89,7 @@ class Request:
             piece = message.get("body", b"")
             size += len(piece)
             if size > self._limit:
-                raise self._too_large()
+                raise TooLarge.at(self._limit)
             if piece:
                 yield piece
         self._read.set()
@@ -139,9 +139,3 @@ class Request:
         await self._read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"the request body exceeds {self._limit} bytes"
-            " (server.max_body_bytes in the configuration)"
-        )
